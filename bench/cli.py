@@ -1,0 +1,74 @@
+"""What the two commands have in common: their options, and running the work once per trampoline."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from bench.measure import FULL, QUICK, Effort
+from bench.twins import available, in_new_process, using
+
+T = TypeVar("T")
+
+#: What a trampoline is called in tables.
+NAMES = {"py": "pure Python", "c": "C"}
+
+
+@dataclass(frozen=True)
+class Options:
+    """The command line of either command."""
+
+    quick: bool
+    only: Sequence[str]
+    twin: str
+    markdown: bool
+    json: Path
+
+    @property
+    def effort(self) -> Effort:
+        """How long to measure."""
+        return QUICK if self.quick else FULL
+
+    def each_twin(self, measure: Callable[[Collection[str], Effort], T]) -> list[T]:
+        """Call a module's function in one new process per trampoline that was asked for."""
+        results: list[T] = []
+        for twin in available(self.twin):
+            with using(twin):
+                results.append(in_new_process(measure, self.only, self.effort))
+        return results
+
+
+def parse(command: str, description: str | None, keys: Sequence[str], json_file: str) -> Options:
+    """Parse the command line.
+
+    Args:
+        command: what is typed after `python -m`.
+        description: what `--help` says first.
+        keys: what `--only` can choose from.
+        json_file: where results go by default, a name beside this file.
+    """
+
+    def chosen(text: str) -> tuple[str, ...]:
+        by_name = {key.lower(): key for key in keys}
+        names = text.lower().split(",")
+        if unknown := [name for name in names if name not in by_name]:
+            raise argparse.ArgumentTypeError(
+                f"found {', '.join(unknown)}, expected some of {', '.join(keys)}"
+            )
+        return tuple(by_name[name] for name in names)
+
+    parser = argparse.ArgumentParser(prog=f"python -m {command}", description=description)
+    parser.add_argument("--quick", action="store_true", help="a smoke test: see that it runs, not how fast")
+    parser.add_argument(
+        "--only", type=chosen, default=tuple(keys), metavar=",".join(keys[:2]), help="only these"
+    )
+    parser.add_argument("--twin", choices=["py", "c", "both"], default="both", help="which trampoline (both)")
+    parser.add_argument("--markdown", action="store_true", help="print Markdown tables")
+    default = Path(__file__).parent / json_file
+    parser.add_argument(
+        "--json", type=Path, default=default, metavar="FILE", help=f"results (bench/{json_file})"
+    )
+    return Options(**vars(parser.parse_args()))

@@ -1,0 +1,102 @@
+"""The yardsticks W1 to W6: what the work is, how much faster than by hand it should be, and measuring it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass
+
+from bench.measure import Effort, compare, plain_call
+from bench.twins import active_twin
+
+
+@dataclass(frozen=True)
+class Yardstick:
+    """A piece of work, and the least ratio of "by hand" to ours that each trampoline is to reach."""
+
+    key: str
+    work: str
+    targets: Mapping[str, float]
+
+
+YARDSTICKS = (
+    Yardstick("W1", "guest calls add(i32, i32) -> i32", {"py": 16, "c": 65}),
+    Yardstick("W2", "guest passes a 32-byte string; host returns its length", {"py": 8, "c": 95}),
+    Yardstick("W3", "guest passes 64 KiB; host touches first and last byte", {"py": 8, "c": 60}),
+    Yardstick("W4", "guest passes a pointer; host stores a 16-byte struct", {"py": 8, "c": 95}),
+    Yardstick("W5", "Python calls the guest's add(i32, i32) -> i32", {"py": 20, "c": 170}),
+    Yardstick("W6", "new store, 20 functions linked, module instantiated", {"py": 5, "c": 13}),
+)
+KEYS = tuple(yardstick.key for yardstick in YARDSTICKS)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One yardstick, measured with one trampoline; times are medians in nanoseconds per operation.
+
+    `ratio` is the median of by hand / ours over the rounds, with its lower and upper quartile beside it;
+    `python_calls` is the median of ours / a plain Python call.
+    """
+
+    work: str
+    by_hand_ns: float
+    ours_ns: float
+    python_call_ns: float
+    ratio_low: float
+    ratio: float
+    ratio_high: float
+    python_calls: float
+    target: float
+
+    def as_json(self) -> dict[str, object]:
+        """The same as a JSON object, numbers rounded to what they are good for."""
+        numbers: dict[str, object] = {
+            key: round(value, 2) if isinstance(value, float) else value for key, value in asdict(self).items()
+        }
+        return numbers | {"reached": self.ratio >= self.target}
+
+
+@dataclass(frozen=True)
+class Run:
+    """The yardsticks of one process."""
+
+    twin: str
+    outcomes: Mapping[str, Outcome]
+
+
+def run(keys: Collection[str], effort: Effort) -> Run:
+    """Measure yardsticks in this process, each by hand and with hostmod and beside a plain Python call.
+
+    Args:
+        keys: which ones, such as `"W1"`.
+        effort: how long to measure.
+
+    Raises:
+        AssertionError: if the two sides did not do the same work.
+    """
+    from bench import by_hand, ours  # here, for HOSTMOD_NO_EXTENSIONS is read when hostmod is imported
+
+    twin = active_twin()
+    outcomes: dict[str, Outcome] = {}
+    for yardstick in YARDSTICKS:
+        if yardstick.key not in keys:
+            continue
+        sides = {
+            "by hand": by_hand.YARDSTICKS[yardstick.key](),
+            "ours": ours.YARDSTICKS[yardstick.key](),
+        }
+        done = {name: side(3) for name, side in sides.items()}
+        assert len(set(done.values())) == 1, f"{yardstick.key}: the two sides did different work: {done}"
+        samples = compare(sides | {"call": plain_call()}, effort)
+        low, median, high = samples["ours"].times_faster_than(samples["by hand"])
+        outcomes[yardstick.key] = Outcome(
+            work=yardstick.work,
+            by_hand_ns=samples["by hand"].ns,
+            ours_ns=samples["ours"].ns,
+            python_call_ns=samples["call"].ns,
+            ratio_low=low,
+            ratio=median,
+            ratio_high=high,
+            python_calls=samples["call"].times_faster_than(samples["ours"])[1],
+            target=yardstick.targets[twin],
+        )
+    return Run(twin, outcomes)

@@ -1,0 +1,201 @@
+"""The demo: a guest written in C counts the words of Python's own standard library, and keeps them in SQLite.
+
+Run it as a script; wordcount.c is compiled with the ziglang package first::
+
+    python demo.py
+    python demo.py --db counts.db    # keeps the counts in a file; run it again, and they are added to
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import itertools
+import logging
+import os
+import subprocess
+import sys
+import sysconfig
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import hostmod
+from hostmod.types import Error, String, Uint32, Uint64
+from kv import Kv
+
+HERE = Path(__file__).resolve().parent
+MIB = 1 << 20
+
+Decorator = Callable[[str, hostmod.Function], hostmod.Function]
+
+
+# --- What the guest is given: the functions of kv.py, and this one, which needs no state ------------------------------
+
+console = hostmod.module("console")
+
+
+@console.function("print")
+def print_line(line: String) -> None:
+    """Show one line of text."""
+    print(line)
+
+
+# --- What the guest gives: the exports of wordcount.c, checked against its signatures; an errno becomes an OSError ----
+
+
+class WordCount(hostmod.GuestModule):
+    """A word counter: write a piece of text at `buffer`, `feed` it, go on to the next, `finish`."""
+
+    @hostmod.export
+    def buffer(self) -> Uint32: ...
+
+    @hostmod.export
+    def piece_size(self) -> Uint32: ...
+
+    @hostmod.export
+    def feed(self, length: Uint32) -> Error: ...
+
+    @hostmod.export
+    def finish(self, top: Uint32) -> Error: ...
+
+    @hostmod.export
+    def words_refused(self) -> Uint64: ...
+
+
+# --- Running it -------------------------------------------------------------------------------------------------------
+
+
+class Outcome(NamedTuple):
+    """What one run left in the store, and how many words a full store refused."""
+
+    counts: dict[str, int]
+    refused: int
+
+
+def count_words(text: bytes, kv: Kv, *, top: int = 10) -> Outcome:
+    """Hand the text to a new guest, piece by piece; the guest prints its `top` words."""
+    with hostmod.instantiate(compile_guest(), kv, console) as guest:
+        words = WordCount(guest.store, guest.instance)
+        buffer, size = words.buffer(), words.piece_size()
+        for start in range(0, len(text), size):
+            piece = text[start : start + size]
+            guest.memory.write(buffer, piece)
+            words.feed(len(piece))
+        words.finish(top)
+        return Outcome(kv.counts(), words.words_refused())
+
+
+def compile_guest() -> Path:
+    """Compile wordcount.c to WebAssembly, unless build/ has the result for the same sources and compiler."""
+    source, header = HERE / "wordcount.c", HERE / "kv.h"
+    options = ["--target=wasm32-freestanding", "-nostdlib", "-Wl,--no-entry"]  # no libc, no main: exports only
+    options += ["-std=c11", "-Wall", "-Wextra", "-Werror", "-O2", "-s"]
+    recipe = f"{version('ziglang')} {options}".encode() + source.read_bytes() + header.read_bytes()
+    wasm = HERE / "build" / f"wordcount-{hashlib.sha256(recipe).hexdigest()[:16]}.wasm"
+    if not wasm.exists():
+        wasm.parent.mkdir(exist_ok=True)
+        unfinished = wasm.with_suffix(f".{os.getpid()}")
+        zig_cc = [sys.executable, "-m", "ziglang", "cc", *options, source, "-o", unfinished]
+        subprocess.run(zig_cc, check=True)
+        unfinished.replace(wasm)  # in one step, so that nobody ever loads half a file
+    return wasm
+
+
+def library_text(limit: int) -> bytes:
+    """Read the standard library's sources, without its tests and without installed packages, up to `limit` bytes."""
+    root = Path(sysconfig.get_path("stdlib"))
+    skipped = {"site-packages", "dist-packages", "test", "tests", "idle_test"}
+    paths = (path for path in sorted(root.rglob("*.py")) if skipped.isdisjoint(path.relative_to(root).parts))
+    text = bytearray()
+    while len(text) < limit and (path := next(paths, None)):
+        text += path.read_bytes()
+    return bytes(text[:limit])
+
+
+# --- Watching it: decorators wrap every function of a module ----------------------------------------------------------
+
+
+def first(calls: int, decorator: Decorator) -> Decorator:
+    """Let a decorator see the first few calls of each function, and cost next to nothing after that."""
+
+    def decorate(module: str, function: hostmod.Function) -> hostmod.Function:
+        decorated = decorator(module, function).func
+        turns = itertools.chain(itertools.repeat(decorated, calls), itertools.repeat(function.func))
+
+        def take_turns(*args: Any) -> Any:
+            return next(turns)(*args)
+
+        return function.with_func(take_turns)
+
+    return decorate
+
+
+class Meter:
+    """A decorator that adds up how often each function is called, and how long it takes."""
+
+    def __init__(self) -> None:
+        self.calls: Counter[str] = Counter()
+        self.nanoseconds: Counter[str] = Counter()
+
+    def __call__(self, module: str, function: hostmod.Function) -> hostmod.Function:
+        name, body, clock = f"{module}::{function.name}", function.func, time.perf_counter_ns
+
+        def measured(*args: Any) -> Any:
+            start = clock()
+            try:
+                return body(*args)
+            finally:
+                self.calls[name] += 1
+                self.nanoseconds[name] += clock() - start
+
+        return function.with_func(measured)
+
+    def report(self, total: int) -> None:
+        """Print what was measured, and what is left of `total` nanoseconds."""
+        print("\nHost function      calls   ns per call")
+        for name, calls in self.calls.items():
+            print(f"{name:<14} {calls:>9,} {self.nanoseconds[name] // calls:>13,}")
+        calls, inside = self.calls.total(), self.nanoseconds.total()
+        print(
+            f"{calls:,} calls spent {inside / 1e9:.2f} s in Kv and SQLite; the guest's own work and the crossings"
+        )
+        print(
+            f"took the other {(total - inside) / 1e9:.2f} s, which is {(total - inside) // calls:,} ns per call."
+        )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the demo and return its exit code."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument(
+        "--db", default=":memory:", metavar="FILE", help="keep the counts in this SQLite file"
+    )
+    parser.add_argument(
+        "--top", type=int, default=10, metavar="N", help="print the N most frequent words (default 10)"
+    )
+    parser.add_argument("--mib", type=float, default=4, metavar="N", help="count N MiB of text (default 4)")
+    options = parser.parse_args(argv)
+    logging.basicConfig(level=logging.DEBUG, format="  %(message)s", stream=sys.stdout)
+
+    text = library_text(int(options.mib * MIB))
+    print(f"{len(text):,} bytes of Python's standard library; the first calls of each host function:")
+    meter = Meter()
+    Watched = hostmod.decorate(hostmod.decorate(Kv, meter), first(3, hostmod.log(logging.getLogger("kv"))))
+    start = time.perf_counter_ns()
+    outcome = count_words(text, Watched(options.db), top=options.top)
+    meter.report(time.perf_counter_ns() - start)
+    print(f"{len(outcome.counts):,} different words in the store")
+
+    room = 1000
+    print(f"\nThe same with a store that is full after {room:,} words:")
+    outcome = count_words(text[:MIB], Kv(capacity=room), top=3)
+    print(f"{outcome.refused:,} words were refused, and {sum(outcome.counts.values()):,} counted")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

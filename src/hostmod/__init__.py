@@ -1,0 +1,73 @@
+"""hostmod extends WebAssembly guests with host modules written as plain, typed Python classes."""
+
+from hostmod.decorators import Decorator, decorate, log
+from hostmod.errors import (
+    ConversionError,
+    DeclarationError,
+    ErrnoError,
+    GuestFileError,
+    HostmodError,
+    InternalError,
+    InvalidStringError,
+    LinkError,
+    MemoryAccessError,
+    SegmentationFault,
+    StaleMemoryError,
+    StoreBusyError,
+    UnboundError,
+    ViewEscapedError,
+    as_errno,
+    error_strings,
+)
+from hostmod.guest import Guest, GuestMemory, GuestModule, export, instantiate, load
+from hostmod.link import CompiledModule, FunctionModule, HostModule, ModuleInstance, bind, check, module
+from hostmod.memory import PAGE_SIZE, FixedSizeMemory, Memory
+from hostmod.module import Function, Functions, Option, configure, function, option
+from hostmod.types import format
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "PAGE_SIZE",
+    "CompiledModule",
+    "ConversionError",
+    "DeclarationError",
+    "Decorator",
+    "ErrnoError",
+    "FixedSizeMemory",
+    "Function",
+    "FunctionModule",
+    "Functions",
+    "Guest",
+    "GuestFileError",
+    "GuestMemory",
+    "GuestModule",
+    "HostModule",
+    "HostmodError",
+    "InternalError",
+    "InvalidStringError",
+    "LinkError",
+    "Memory",
+    "MemoryAccessError",
+    "ModuleInstance",
+    "Option",
+    "SegmentationFault",
+    "StaleMemoryError",
+    "StoreBusyError",
+    "UnboundError",
+    "ViewEscapedError",
+    "as_errno",
+    "bind",
+    "check",
+    "configure",
+    "decorate",
+    "error_strings",
+    "export",
+    "format",
+    "function",
+    "instantiate",
+    "load",
+    "log",
+    "module",
+    "option",
+]

@@ -1,0 +1,286 @@
+"""Every exception that hostmod raises, and the only place their messages are written.
+
+Messages read ``where: found, expected; what to write``. Exceptions carry their facts as fields and render them in
+``__str__``; the class says whose doing it is: `DeclarationError` the author's of the host module, `LinkError` guest and
+host disagree, `SegmentationFault` and `InvalidStringError` the guest's, `ConversionError` a value that does not fit its
+guest type, `InternalError` ours.
+"""
+
+from __future__ import annotations
+
+import errno as _errno
+import os
+from collections.abc import Mapping, Sequence
+
+
+class HostmodError(Exception):
+    """The base of every exception that hostmod defines."""
+
+
+class DeclarationError(HostmodError, TypeError):
+    """A host module, guest module, struct or guest type is declared in a way that cannot work.
+
+    Raised where the class is created. `where` names the method and parameter (``kv.get(ttl)``), `found` what stands
+    there, `expected` what could, and `write` what to put in its place.
+    """
+
+    def __init__(self, where: str, found: str, expected: str, write: str = "") -> None:
+        super().__init__(where, found, expected, write)
+        self.where = where
+        self.found = found
+        self.expected = expected
+        self.write = write
+
+    def __str__(self) -> str:
+        text = f"{self.where}: {self.found}, expected {self.expected}"
+        return f"{text}; {self.write}" if self.write else text
+
+
+class Mismatch:
+    """One import or export on which guest and host disagree.
+
+    `found` is None where the other side has nothing of that name; both signatures are in the text format's spelling,
+    ``(i32, i32) -> i32``.
+    """
+
+    __slots__ = ("advice", "expected", "found", "module", "name")
+
+    def __init__(self, module: str, name: str, expected: str, found: str | None, advice: str = "") -> None:
+        self.module = module
+        self.name = name
+        self.expected = expected
+        self.found = found
+        self.advice = advice
+
+    def __repr__(self) -> str:
+        return f"Mismatch({str(self)!r})"
+
+    def __str__(self) -> str:
+        where = f"{self.module}::{self.name}" if self.module else self.name
+        found = "missing" if self.found is None else f"host has {self.found}"
+        text = f"{where}: guest wants {self.expected}, {found}"
+        return f"{text}; {self.advice}" if self.advice else text
+
+
+class ExportMismatch(Mismatch):
+    """One export of a guest that is not what a `GuestModule` declares."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        found = "the guest has no such export" if self.found is None else f"the guest has {self.found}"
+        text = f"{self.module}.{self.name}: declared {self.expected}, {found}"
+        return f"{text}; {self.advice}" if self.advice else text
+
+
+class LinkError(HostmodError):
+    """A guest and what it is linked with disagree; `mismatches` lists every place, not only the first."""
+
+    def __init__(self, summary: str, mismatches: Sequence[Mismatch] = ()) -> None:
+        super().__init__(summary, tuple(mismatches))
+        self.summary = summary
+        self.mismatches = tuple(mismatches)
+
+    def __str__(self) -> str:
+        return "\n  ".join([self.summary, *map(str, self.mismatches)])
+
+
+class GuestFileError(HostmodError, ValueError):
+    """The bytes, text or file given as a guest is no WebAssembly module."""
+
+    def __init__(self, source: str, found: str) -> None:
+        super().__init__(source, found)
+        self.source = source
+        self.found = found
+
+    def __str__(self) -> str:
+        return (
+            f"{self.source}: {self.found}, expected a WebAssembly module; give the path of a .wasm or .wat file, its "
+            "bytes, its text as a str that starts with '(module', or a wasmtime.Module"
+        )
+
+
+class UnboundError(HostmodError, LookupError):
+    """A guest called a function of a compiled host module while no instance of it was bound."""
+
+    def __init__(self, module: str, cls: str) -> None:
+        super().__init__(module, cls)
+        self.module = module
+        self.cls = cls
+
+    def __str__(self) -> str:
+        return (
+            f"{self.module}: called with no instance bound, expected an instance of {self.cls}; "
+            "write `with hostmod.bind(compiled.instantiate(...)):` around the call of the guest"
+        )
+
+
+class MemoryAccessError(HostmodError):
+    """A function needs the guest's memory, and the guest has none that it can reach."""
+
+    def __init__(self, where: str, found: str, name: str) -> None:
+        super().__init__(where, found, name)
+        self.where = where
+        self.found = found
+        self.name = name
+
+    def __str__(self) -> str:
+        return (
+            f"{self.where}: {self.found}, expected a 32- or 64-bit unshared memory exported as {self.name!r}; export it "
+            "from the guest, or pass memory= (another export's name, or the wasmtime.Memory it imports) when linking"
+        )
+
+
+class SegmentationFault(HostmodError):
+    """An access outside the guest's memory. Always traps; nothing was read or written.
+
+    `offset` is the address in bytes, `length` how many bytes were to be accessed there, `size` the size of the memory
+    at that moment.
+    """
+
+    def __init__(self, offset: int, length: int, size: int | None = None) -> None:
+        super().__init__(offset, length, size)
+        self.offset = offset
+        self.length = length
+        self.size = size
+
+    def __str__(self) -> str:
+        text = f"segmentation fault: {self.length} bytes at offset 0x{self.offset & (2**64 - 1):x}"
+        if self.offset < 0:
+            text = f"segmentation fault: {self.length} bytes at offset {self.offset}"
+        return text if self.size is None else f"{text}, memory has {self.size} bytes"
+
+
+class ConversionError(HostmodError, ValueError):
+    """A value does not fit the guest type it is stored as; nothing was stored."""
+
+    def __init__(self, where: str, found: str, expected: str, write: str = "") -> None:
+        super().__init__(where, found, expected, write)
+        self.where = where
+        self.found = found
+        self.expected = expected
+        self.write = write
+
+    def __str__(self) -> str:
+        text = f"{self.found}, expected {self.expected}"
+        if self.where:
+            text = f"{self.where}: {text}"
+        return f"{text}; {self.write}" if self.write else text
+
+
+class InvalidStringError(HostmodError, ValueError):
+    """The guest passed bytes that are no text in the encoding its host function asks for."""
+
+    def __init__(self, offset: int, data: bytes, reason: str) -> None:
+        super().__init__(offset, data, reason)
+        self.offset = offset
+        self.data = data
+        self.reason = reason
+
+    def __str__(self) -> str:
+        shown = repr(self.data[:32]) + (f"... ({len(self.data)} bytes)" if len(self.data) > 32 else "")
+        return (
+            f"string at offset 0x{self.offset:x}: {shown} ({self.reason}), expected UTF-8; "
+            'write Annotated[str, StringType(errors="replace")] to accept any bytes, or Bytes for raw ones'
+        )
+
+
+class ViewEscapedError(HostmodError, BufferError):
+    """A view of guest memory was still in use when the call it belongs to ended.
+
+    The store it belongs to refuses to run or close until the holder (a numpy array, say) is gone, so that the memory
+    stays where it is.
+    """
+
+    def __init__(self, where: str, count: int = 1) -> None:
+        super().__init__(where, count)
+        self.where = where
+        self.count = count
+
+    def __str__(self) -> str:
+        return (
+            f"{self.where}: a view of guest memory was kept past its call, expected it to be let go; copy what you keep: "
+            "bytes(data), or numpy.array(data) in place of numpy.frombuffer(data)"
+        )
+
+
+class StaleMemoryError(HostmodError, ValueError):
+    """A pointer, list, memory or caller was used after its call ended, or after its store was closed."""
+
+    def __init__(self, found: str, write: str) -> None:
+        super().__init__(found, write)
+        self.found = found
+        self.write = write
+
+    def __str__(self) -> str:
+        return f"guest memory: {self.found}; {self.write}"
+
+
+class StoreBusyError(HostmodError, RuntimeError):
+    """A store was entered by a thread while another thread was inside it."""
+
+    def __init__(self, where: str) -> None:
+        super().__init__(where)
+        self.where = where
+
+    def __str__(self) -> str:
+        return (
+            f"{self.where}: its store is in use by another thread, expected one thread at a time; "
+            "give each thread a store of its own, or hold a lock around the call"
+        )
+
+
+class ErrnoError(HostmodError, OSError):
+    """An error number, for host functions to raise and for callers of guests to catch.
+
+    Source: wazergo's ``Errno``; numbers are the host's (`errno`) unless the module maps its own.
+    """
+
+    def __init__(self, number: int, message: str | None = None) -> None:
+        text = error_string(number) if message is None else message
+        super().__init__(number, text)
+        self.errno: int = number
+
+    def __reduce__(self) -> tuple[type[ErrnoError], tuple[int, str | None]]:
+        return type(self), (self.errno, self.strerror)
+
+
+class InternalError(HostmodError):
+    """Something that hostmod relies on did not hold: a bug of hostmod, or a `wasmtime` that it does not know."""
+
+
+error_strings: Mapping[int, str] = {number: os.strerror(number) for number in sorted(_errno.errorcode)}
+"""What each error number of this host means, as the C library words it."""
+
+
+def error_string(number: int) -> str:
+    """Say what an error number means: ``"OK"`` for 0, the C library's words for a known one, ``"errno N"`` else."""
+    if number == 0:
+        return "OK"
+    return error_strings.get(number, f"errno {number}")
+
+
+def as_errno(
+    error: BaseException | None, table: Mapping[type[BaseException], int] | None = None
+) -> int | None:
+    """Return the error number an exception stands for, or None if it is a bug rather than a value.
+
+    `table` maps exception classes to numbers, and is asked first, most derived class first. `SegmentationFault` never
+    has a number; ``None`` (no exception) is 0.
+
+    >>> as_errno(FileNotFoundError(2, "gone")), as_errno(KeyError("x")), as_errno(KeyError("x"), {KeyError: 2})
+    (2, None, 2)
+    """
+    if error is None:
+        return 0
+    if isinstance(error, SegmentationFault):
+        return None
+    if table:
+        for cls in type(error).__mro__:
+            number = table.get(cls)
+            if number is not None:
+                return number
+    number = getattr(error, "errno", None)
+    if isinstance(number, int) and not isinstance(number, bool) and number != 0:
+        return int(number)
+    return None

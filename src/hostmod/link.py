@@ -1,0 +1,402 @@
+"""Binding instances of host modules to linkers and to calls, and keeping alive what they need."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterable, Mapping
+from contextvars import Token
+from types import MappingProxyType, TracebackType
+from typing import Any, Generic, Self, TypeVar, cast
+
+import wasmtime
+
+from hostmod import _ffi, trampoline
+from hostmod.errors import DeclarationError, LinkError, Mismatch, UnboundError
+from hostmod.module import Declaration, F, Function, Functions, Option, configure
+from hostmod.plan import caller_frame, check_host_results, plan_of, signature
+
+M = TypeVar("M", bound="HostModule")
+
+MemorySpec = str | wasmtime.Memory
+"""Which memory the functions of a module see: what the calling guest exports by that name, or one memory."""
+
+
+class HostModule(Declaration):
+    """A module of functions for guests, written as a class.
+
+    ::
+
+        class Greeter(HostModule, name="greeter"):
+            @function
+            def answer(self) -> Int32:
+                return 42
+
+    `name` is what guests import from; `errors` maps exception classes to errnos, for functions whose result is
+    `Optional` or `Error`. State lives on the instance. A `close` method is optional; leaving ``with Greeter():`` calls
+    it once.
+    """
+
+    _reserved = frozenset({"link", "compile", "check", "functions", "name", "errors", "close"})
+    _closed = False
+
+    def link(
+        self, linker: wasmtime.Linker, *, memory: MemorySpec = "memory", store: wasmtime.Store | None = None
+    ) -> None:
+        """Define every function of this instance in a linker, which keeps the instance alive.
+
+        Args:
+            linker: where guests will be instantiated from.
+            memory: the export of the calling guest that pointers point into, or, for guests that import theirs, that
+                `wasmtime.Memory`.
+            store: the store of that `wasmtime.Memory`; needed with one only.
+
+        Raises:
+            LinkError: the linker has one of the names already; nothing after it was defined.
+        """
+        _define(linker, type(self).functions, lambda each: _bound_to(self, each), memory, store)
+
+    @classmethod
+    def compile(
+        cls, linker: wasmtime.Linker, *, memory: MemorySpec = "memory", store: wasmtime.Store | None = None
+    ) -> CompiledModule[Self]:
+        """Define every function in a linker, with no instance: each call is served by the instance bound to it.
+
+        Arguments and errors as in `link`.
+        """
+        _define(linker, cls.functions, lambda each: _bound_to_call(cls, each), memory, store)
+        return CompiledModule(cls, linker)
+
+    @classmethod
+    def check(cls, module: wasmtime.Module) -> None:
+        """Compare what a guest imports from this module with what it offers.
+
+        Raises:
+            LinkError: with every missing and every mismatched import, and both signatures of each.
+        """
+        check(module, cls)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        close(self)
+
+
+class FunctionModule:
+    """A host module made of plain functions, by `hostmod.module`."""
+
+    def __init__(self, name: str, errors: Mapping[type[BaseException], int] | None = None) -> None:
+        if not isinstance(name, str) or not name:
+            raise DeclarationError(
+                "hostmod.module", repr(name), "a module name", 'write hostmod.module("env")'
+            )
+        self.name = name
+        self._errors = MappingProxyType(dict(errors or {}))
+        self._functions: dict[str, Function] = {}
+
+    @property
+    def functions(self) -> Functions:
+        """Its functions by name; read-only."""
+        return MappingProxyType(self._functions)
+
+    def function(self, function: Any, /) -> Any:
+        """Offer a function to guests, under its own name or another: ``@env.function``, ``@env.function("name")``."""
+        if isinstance(function, str):
+            return lambda plain: self._add(plain, function)
+        return self._add(function, function.__name__)
+
+    def _add(self, function: F, name: str) -> F:
+        if name in self._functions:
+            raise DeclarationError(
+                f"{self.name}.{name}",
+                "a second function of that name",
+                "one",
+                f'write @{self.name}.function("...")',
+            )
+        plan = plan_of(function, self.name, name, method=False, errors=self._errors, frame=caller_frame(2))
+        self._functions[name] = Function(check_host_results(plan), function, has_self=False)
+        return function
+
+    def link(
+        self, linker: wasmtime.Linker, *, memory: MemorySpec = "memory", store: wasmtime.Store | None = None
+    ) -> None:
+        """Define every function in a linker. Arguments and errors as in `HostModule.link`."""
+        _define(linker, self._functions, lambda each: each.func, memory, store)
+
+    def check(self, module: wasmtime.Module) -> None:
+        """Compare what a guest imports from this module with what it offers. Errors as in `HostModule.check`."""
+        check(module, self)
+
+    def __repr__(self) -> str:
+        return f"<host module {self.name!r} of {len(self._functions)} functions>"
+
+
+def module(name: str, errors: Mapping[type[BaseException], int] | None = None) -> FunctionModule:
+    """Make a host module of plain functions.
+
+    >>> from hostmod.types import Int32
+    >>> env = module("env")
+    >>> @env.function
+    ... def add(a: Int32, b: Int32) -> Int32:
+    ...     return a + b
+    """
+    return FunctionModule(name, errors)
+
+
+Host = HostModule | type[HostModule] | FunctionModule
+"""What functions can be offered from."""
+
+
+def close(module: Declaration) -> None:
+    """Call a module's `close`, if it has one and this is the first time."""
+    if vars(module).get("_closed", False):
+        return
+    module.__dict__["_closed"] = True
+    method = getattr(module, "close", None)
+    if method is not None:
+        method()
+
+
+# ------------------------------------------------------------------------------------------------- one linker, defined
+
+
+def _bound_to(instance: HostModule, each: Function) -> Callable[..., Any]:
+    return cast("Callable[..., Any]", each.func.__get__(instance))
+
+
+def _bound_to_call(cls: type[HostModule], each: Function) -> Callable[..., Any]:
+    get, func = cls._bound.get, each.func
+
+    def serve(*arguments: Any) -> Any:
+        instance = get(None)
+        if instance is None:
+            raise UnboundError(cls.name, cls.__name__)
+        return func(instance, *arguments)
+
+    return serve
+
+
+def _define(
+    linker: wasmtime.Linker,
+    functions: Functions,
+    serve: Callable[[Function], Callable[..., Any]],
+    memory: MemorySpec,
+    store: wasmtime.Store | None,
+) -> None:
+    if not isinstance(linker, wasmtime.Linker):
+        raise LinkError(f"link: {linker!r}, expected a wasmtime.Linker; write wasmtime.Linker(engine)")
+    thunk_of = _thunks(memory, store)
+    for each in functions.values():
+        kind = each._cache.get("type")
+        if kind is None:
+            kind = each._cache["type"] = _ffi.function_type(each.param_types, each.result_types)
+        thunk = thunk_of(each)
+        try:
+            _ffi.define(linker, each.plan.module, each.name, kind, thunk.callback, (serve(each), thunk))
+        except wasmtime.WasmtimeError as error:
+            raise LinkError(
+                f"{each.plan.where}: the linker did not take it ({error}), expected a name that is free; link each module "
+                "once per linker, or set linker.allow_shadowing = True to replace what it has"
+            ) from error
+
+
+def _thunks(memory: MemorySpec, store: wasmtime.Store | None) -> Callable[[Function], trampoline.HostThunk]:
+    """Return what makes the thunk of a function: compiled once per function for memories found by name."""
+    make = trampoline.active.HostThunk
+    if isinstance(memory, str):
+        name = memory
+
+        def by_name(each: Function) -> trampoline.HostThunk:
+            key = f"{trampoline.active.NAME} {name}"
+            found = each._cache.get(key)
+            if found is None:
+                found = each._cache[key] = make(each.plan, name)
+            return cast("trampoline.HostThunk", found)
+
+        return by_name
+    if not isinstance(memory, wasmtime.Memory):
+        raise LinkError(f"link: memory={memory!r}, expected an export's name or a wasmtime.Memory")
+    if store is None:
+        raise LinkError(
+            "link: memory= is a wasmtime.Memory, expected its store too; write link(linker, memory=memory, store=store)"
+        )
+    reference = weakref.ref(store)
+
+    def context() -> int | None:
+        # Weak: the store keeps this function, so holding the store here would keep both for ever.
+        alive = reference()
+        return None if alive is None else _ffi.context_address(alive)
+
+    return lambda each: make(each.plan, "memory", (memory, context))
+
+
+# ------------------------------------------------------------------------------------------ one linker, many instances
+
+
+class CompiledModule(Generic[M]):
+    """A host module that is defined in a linker, and whose instances are bound to calls. Source: wazergo."""
+
+    def __init__(self, host_module: type[M], linker: wasmtime.Linker) -> None:
+        self.host_module = host_module
+        self.linker = linker
+
+    @property
+    def name(self) -> str:
+        """The module name that guests import from."""
+        return self.host_module.name
+
+    def instantiate(self, *arguments: Any, **keywords: Any) -> ModuleInstance[M]:
+        """Make an instance: arguments go to the class, `Option` objects among them are applied to the result."""
+        plain = [each for each in arguments if not isinstance(each, Option)]
+        options = [each for each in arguments if isinstance(each, Option)]
+        instance = self.host_module(*plain, **keywords)
+        try:
+            configure(instance, *options)
+        except BaseException:
+            close(instance)
+            raise
+        return ModuleInstance(self, instance)
+
+    def __repr__(self) -> str:
+        return f"<compiled module {self.name!r}>"
+
+
+class ModuleInstance(Generic[M]):
+    """An instance of a compiled module, to be bound to calls with `bind`. Leaving ``with instance:`` closes it, once."""
+
+    def __init__(self, compiled: CompiledModule[M], instance: M) -> None:
+        self.compiled = compiled
+        self.module = instance
+
+    @property
+    def name(self) -> str:
+        """The module name that guests import from."""
+        return self.compiled.name
+
+    def exported_function(self, store: wasmtime.Store, name: str) -> Callable[..., Any]:
+        """Return a function of this module as wasmtime knows it, for calls from Python with core values.
+
+        Each call binds this instance. KeyError if the module has no function of that name.
+        """
+        if name not in self.compiled.host_module.functions:
+            known = ", ".join(sorted(self.compiled.host_module.functions))
+            raise KeyError(f"{self.name} has no function {name!r}, it has {known}")
+        found = self.compiled.linker.get(store, self.name, name)
+        assert isinstance(found, wasmtime.Func)
+
+        def call(*arguments: Any) -> Any:
+            with bind(self):
+                return found(store, *arguments)
+
+        return call
+
+    def close(self) -> None:
+        """Close the instance, once: its `close` method is called."""
+        close(self.module)
+
+    def __enter__(self) -> ModuleInstance[M]:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<module instance {self.name!r} of {self.module!r}>"
+
+
+class bind:  # noqa: N801  # used as a function: with bind(instance):
+    """Serve the calls of this block by these instances: ``with bind(a, b): run(store)``.
+
+    The binding follows the context: threads start without it, asyncio tasks inherit it.
+    """
+
+    __slots__ = ("_instances", "_tokens")
+
+    def __init__(self, *instances: ModuleInstance[Any] | HostModule) -> None:
+        self._instances: list[HostModule] = []
+        for each in instances:
+            found = each.module if isinstance(each, ModuleInstance) else each
+            if not isinstance(found, HostModule):
+                raise LinkError(
+                    f"bind: {each!r}, expected a module instance; write bind(compiled.instantiate(...))"
+                )
+            self._instances.append(found)
+        self._tokens: list[tuple[HostModule, Token[Any]]] = []
+
+    def __enter__(self) -> bind:
+        for each in self._instances:
+            self._tokens.append((each, type(each)._bound.set(each)))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for _ in self._instances:
+            each, token = self._tokens.pop()
+            type(each)._bound.reset(token)
+
+
+# ----------------------------------------------------------------------------------------------------------- checking
+
+
+def core_signature(type_: wasmtime.FuncType) -> str:
+    """Spell a function type as messages do."""
+    return signature([str(each) for each in type_.params], [str(each) for each in type_.results])
+
+
+def mismatches(module: wasmtime.Module, hosts: Iterable[Host]) -> list[Mismatch]:
+    """Compare what a guest imports with what hosts of those module names offer."""
+    offered = {host.name: host.functions for host in hosts}
+    found: dict[tuple[str, str, str], Mismatch] = {}
+    for each in module.imports:
+        functions = offered.get(each.module)
+        name = each.name or ""
+        if functions is None:
+            continue
+        wanted = (
+            core_signature(each.type) if isinstance(each.type, wasmtime.FuncType) else f"a {_kind(each.type)}"
+        )
+        function = functions.get(name)
+        if function is None:
+            close_to = [
+                known
+                for known in functions
+                if known.lower().replace("_", "") == name.lower().replace("_", "")
+            ]
+            advice = f'write @function("{name}")' + (f" above {close_to[0]}" if close_to else "")
+            found[each.module, name, wanted] = Mismatch(each.module, name, wanted, None, advice)
+        elif function.plan.signature != wanted:
+            advice = f"declared {declared(function)}"
+            found[each.module, name, wanted] = Mismatch(
+                each.module, name, wanted, function.plan.signature, advice
+            )
+    return list(found.values())
+
+
+def declared(function: Function) -> str:
+    """Spell a function in guest types, as it was declared."""
+    params = ", ".join(f"{slot.name}: {slot.type}" for slot in function.params)
+    results = ", ".join(str(slot.type) for slot in function.results)
+    if function.plan.is_tuple:
+        results = f"tuple[{results}]"
+    if function.plan.optional:
+        results = f"Optional[{results}]" if results else "Error"
+    return f"({params}) -> {results or 'None'}"
+
+
+def _kind(type_: object) -> str:
+    return type(type_).__name__.removesuffix("Type").lower()
+
+
+def check(module: wasmtime.Module, *hosts: Host) -> None:
+    """Compare what a guest imports from these hosts with what they offer, before anything runs.
+
+    Imports from other modules are none of their business.
+
+    Raises:
+        LinkError: with every missing and every mismatched import, and both signatures of each.
+    """
+    found = mismatches(module, hosts)
+    if found:
+        names = ", ".join(sorted({each.module for each in found}))
+        raise LinkError(f"the guest and the host module {names} disagree about {len(found)} imports:", found)

@@ -1,0 +1,215 @@
+"""Bounds-checked little-endian reads and writes of guest memory.
+
+Offsets are addresses in bytes, unsigned; a check never wraps, since Python's integers do not. Nothing here knows where
+the bytes live: a subclass says so by implementing `Memory._window`.
+
+    ┌────────────── size ───────────────┐
+    0        offset      offset+length  │
+    ├──────────┼───────────────┼────────┤
+               └─ length bytes ┘             fine
+                              └─ length bytes ┘   SegmentationFault(offset, length), nothing touched
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+from typing import TYPE_CHECKING
+
+from hostmod.errors import ConversionError, SegmentationFault
+
+if TYPE_CHECKING:
+    from typing import Any, TypeAlias
+
+    ReadableBuffer: TypeAlias = bytes | bytearray | memoryview
+
+PAGE_SIZE = 65536
+"""Bytes in a page of linear memory. Source: WebAssembly core specification, 4.2.8 Memory Instances."""
+
+
+class Memory:
+    """Linear memory, or what stands in for it.
+
+    Subclasses implement `_window`; everything else is built on it. Every method raises `SegmentationFault` for a range
+    that is not wholly inside the memory and then has touched nothing, and `StaleMemoryError` once the memory is gone.
+    """
+
+    __slots__ = ()
+
+    def _window(self) -> memoryview:
+        """Return the whole memory at its present size, as writable bytes, for use before anything else runs."""
+        raise TypeError(f"{type(self).__name__} does not implement _window()")
+
+    def view(self, offset: int, length: int) -> memoryview:
+        """Lend `length` bytes at `offset` without a copy.
+
+        Returns exactly `length` writable bytes. A view of a guest's memory ends with the call it was made in; using it
+        later raises ValueError.
+        """
+        return self._window()[offset : self.end(offset, length)]
+
+    def allocate(self, size: int, align: int = 1) -> int:
+        """Find room for `size` bytes at a multiple of `align`, and return its offset.
+
+        Raises ConversionError where the memory has no allocator: a guest's memory belongs to the guest.
+        """
+        raise ConversionError(
+            "guest memory",
+            f"a value that needs {size} bytes of its own",
+            "a place for it",
+            "take a Bytes, Pointer or List parameter and write into what the guest provides",
+        )
+
+    @property
+    def size(self) -> int:
+        """Size in bytes, at this moment."""
+        return len(self._window())
+
+    def __len__(self) -> int:
+        return len(self._window())
+
+    def end(self, offset: int, length: int) -> int:
+        """Return ``offset + length`` if that range lies inside the memory, and raise SegmentationFault if not."""
+        stop = offset + length
+        size = len(self._window())
+        if offset < 0 or length < 0 or stop > size:
+            raise SegmentationFault(offset, length, size)
+        return stop
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Copy exactly `length` bytes, never fewer."""
+        stop = offset + length
+        window = self._window()
+        if offset < 0 or length < 0 or stop > len(window):
+            raise SegmentationFault(offset, length, len(window))
+        return bytes(window[offset:stop])
+
+    def write(self, offset: int, data: ReadableBuffer) -> None:
+        """Store all of `data`, or nothing."""
+        with memoryview(data) as source:
+            flat = source.cast("B") if source.format != "B" or source.ndim != 1 else source
+            stop = offset + len(flat)
+            window = self._window()
+            if offset < 0 or stop > len(window):
+                raise SegmentationFault(offset, len(flat), len(window))
+            window[offset:stop] = flat
+
+    def unpack(self, layout: Struct, offset: int) -> tuple[Any, ...]:
+        """Read the values of a `struct.Struct` at `offset`."""
+        window = self._window()
+        if offset < 0 or offset + layout.size > len(window):
+            raise SegmentationFault(offset, layout.size, len(window))
+        return layout.unpack_from(window, offset)
+
+    def pack(self, layout: Struct, offset: int, *values: object) -> None:
+        """Write the values of a `struct.Struct` at `offset`; `struct.error` or OverflowError if one does not fit."""
+        # Packed first: a value that does not fit leaves no half-written record, and packing may run code of the
+        # user's that lets the memory grow.
+        data = layout.pack(*values)
+        window = self._window()
+        if offset < 0 or offset + layout.size > len(window):
+            raise SegmentationFault(offset, layout.size, len(window))
+        window[offset : offset + layout.size] = data
+
+    def find(self, byte: int, offset: int, limit: int | None = None) -> int:
+        """Return the offset of the first `byte` at or after `offset`.
+
+        Looks at `limit` bytes at the most. Raises SegmentationFault for the bytes looked at if there is none.
+        """
+        window = self._window()
+        size = len(window)
+        if offset < 0 or offset >= size:
+            raise SegmentationFault(offset, 1, size)
+        stop = size if limit is None else min(size, offset + limit)
+        needle = bytes((byte,))
+        at = offset
+        step = 64
+        while at < stop:
+            chunk = bytes(window[at : min(stop, at + step)])
+            found = chunk.find(needle)
+            if found >= 0:
+                return at + found
+            at += len(chunk)
+            step = min(step * 4, 1 << 20)
+        raise SegmentationFault(offset, stop - offset + 1, size)
+
+    def _get(self, layout: Struct, offset: int) -> Any:
+        window = self._window()
+        if offset < 0 or offset + layout.size > len(window):
+            raise SegmentationFault(offset, layout.size, len(window))
+        return layout.unpack_from(window, offset)[0]
+
+    def read_uint8(self, offset: int) -> int:
+        """Read 1 byte, 0 to 255."""
+        return self._get(_UINT8, offset)  # type: ignore[no-any-return]  # struct's result is Any
+
+    def read_int32(self, offset: int) -> int:
+        """Read 4 bytes as a signed integer."""
+        return self._get(_INT32, offset)  # type: ignore[no-any-return]  # struct's result is Any
+
+    def read_uint32(self, offset: int) -> int:
+        """Read 4 bytes as an unsigned integer."""
+        return self._get(_UINT32, offset)  # type: ignore[no-any-return]  # struct's result is Any
+
+    def read_uint64(self, offset: int) -> int:
+        """Read 8 bytes as an unsigned integer."""
+        return self._get(_UINT64, offset)  # type: ignore[no-any-return]  # struct's result is Any
+
+    def write_uint8(self, offset: int, value: int) -> None:
+        """Write 1 byte, 0 to 255; struct.error if it is not."""
+        self.pack(_UINT8, offset, value)
+
+    def write_int32(self, offset: int, value: int) -> None:
+        """Write 4 bytes as a signed integer; struct.error if it does not fit."""
+        self.pack(_INT32, offset, value)
+
+    def write_uint32(self, offset: int, value: int) -> None:
+        """Write 4 bytes as an unsigned integer; struct.error if it does not fit."""
+        self.pack(_UINT32, offset, value)
+
+    def write_uint64(self, offset: int, value: int) -> None:
+        """Write 8 bytes as an unsigned integer; struct.error if it does not fit."""
+        self.pack(_UINT64, offset, value)
+
+
+_UINT8 = Struct("<B")
+_INT32 = Struct("<i")
+_UINT32 = Struct("<I")
+_UINT64 = Struct("<Q")
+
+
+class FixedSizeMemory(Memory):
+    """Memory made of a bytearray: for tests, and for values made by the host (`Pointer.new`, `List.new`).
+
+    `size` is rounded up to whole pages, as a guest's is. `allocate` hands out room from `base` on.
+
+    >>> memory = FixedSizeMemory(1)
+    >>> len(memory)
+    65536
+    """
+
+    __slots__ = ("_buffer", "_next", "_view")
+
+    def __init__(self, size: int, *, base: int = 0) -> None:
+        pages = -(-size // PAGE_SIZE)
+        self._buffer = bytearray(pages * PAGE_SIZE)
+        self._view = memoryview(self._buffer)
+        self._next = base
+
+    @classmethod
+    def exactly(cls, data: bytes | bytearray) -> FixedSizeMemory:
+        """Make a memory of exactly the bytes of `data`: a bytearray is used in place, bytes are copied."""
+        self = cls.__new__(cls)
+        self._buffer = data if isinstance(data, bytearray) else bytearray(data)
+        self._view = memoryview(self._buffer)
+        self._next = 0
+        return self
+
+    def _window(self) -> memoryview:
+        return self._view
+
+    def allocate(self, size: int, align: int = 1) -> int:
+        """Find room for `size` bytes; raises SegmentationFault when the memory is used up."""
+        offset = -(-self._next // align) * align
+        self.end(offset, size)
+        self._next = offset + size
+        return offset

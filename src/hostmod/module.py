@@ -1,0 +1,268 @@
+"""Declaring host modules: `@function`, functions, options, and what a class of them knows about itself."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
+from types import FrameType, MappingProxyType
+from typing import Any, ClassVar, Concatenate, Generic, ParamSpec, TypeVar, overload
+
+from hostmod.errors import DeclarationError
+from hostmod.plan import Plan, Slot, caller_frame, check_host_results, plan_of
+from hostmod.types.base import CoreType
+
+F = TypeVar("F", bound=Callable[..., Any])
+M = TypeVar("M")
+P = ParamSpec("P")
+
+_EXPORT = "__hostmod_function__"
+
+
+class Function:
+    """One function of a host module: its plan, and the Python callable that serves it.
+
+    `func` takes the module's instance and then the arguments (the arguments alone, for a function of `module()`).
+    """
+
+    __slots__ = ("_cache", "func", "has_self", "plan")
+
+    def __init__(self, plan: Plan, func: Callable[..., Any], has_self: bool = True) -> None:
+        self.plan = plan
+        self.func = func
+        self.has_self = has_self
+        self._cache: dict[str, Any] = {}
+
+    @property
+    def name(self) -> str:
+        """The name that guests import it by."""
+        return self.plan.name
+
+    @property
+    def params(self) -> tuple[Slot, ...]:
+        """The parameters: each with its name and guest type."""
+        return self.plan.params
+
+    @property
+    def results(self) -> tuple[Slot, ...]:
+        """The results, without the errno of `Optional` and `Error`."""
+        return self.plan.results
+
+    @property
+    def param_types(self) -> tuple[CoreType, ...]:
+        """Core types of the parameters, in the order a guest passes them."""
+        return self.plan.param_types
+
+    @property
+    def result_types(self) -> tuple[CoreType, ...]:
+        """Core types of the results, the errno included."""
+        return self.plan.result_types
+
+    @property
+    def doc(self) -> str:
+        """The docstring of what serves it."""
+        return inspect.getdoc(self.func) or ""
+
+    def with_func(self, func: Callable[..., Any]) -> Function:
+        """Return the same function, served by another callable."""
+        return Function(self.plan, func, self.has_self)
+
+    def __repr__(self) -> str:
+        return f"<function {self.plan.module}::{self.name}{self.plan.signature}>"
+
+
+Functions = Mapping[str, Function]
+"""Functions by the name that guests import them by; read-only."""
+
+
+@overload
+def function(method: F, /) -> F: ...
+@overload
+def function(name: str, /) -> Callable[[F], F]: ...
+def function(name: Any, /) -> Any:
+    """Offer a method to guests, under its own name or another: ``@function`` or ``@function("name")``.
+
+    The method stays an ordinary method. Its annotations are read when the class is created.
+    """
+    if isinstance(name, str):
+        return lambda method: _mark(method, name)
+    return _mark(name, None)
+
+
+def _mark(method: F, name: str | None) -> F:
+    if isinstance(method, staticmethod | classmethod):
+        raise DeclarationError(
+            f"@function {method.__func__.__name__}",
+            f"a {type(method).__name__}",
+            "a method",
+            "write def with self, or use hostmod.module()",
+        )
+    if not callable(method) or not hasattr(method, "__name__"):
+        raise DeclarationError(
+            "@function", repr(method), "a method", 'write @function or @function("name") above a def'
+        )
+    setattr(method, _EXPORT, method.__name__ if name is None else name)
+    return method
+
+
+class Declaration:
+    """What a host module's class knows: its `name`, its `functions`, and the instance that is bound to a call.
+
+    The base of `hostmod.HostModule`, which adds linking.
+    """
+
+    name: ClassVar[str] = ""
+    """The module name that guests import from."""
+
+    functions: ClassVar[Functions] = MappingProxyType({})
+    """Its functions by name; read-only."""
+
+    errors: ClassVar[Mapping[type[BaseException], int]] = MappingProxyType({})
+    """Exception classes that stand for an errno in this module, besides those that carry one."""
+
+    _bound: ClassVar[ContextVar[Any]]
+    _reserved: ClassVar[frozenset[str]] = frozenset()
+
+    def __init_subclass__(
+        cls,
+        *,
+        name: str | None = None,
+        errors: Mapping[type[BaseException], int] | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init_subclass__(**options)
+        if name is not None:
+            if not isinstance(name, str) or not name:
+                raise DeclarationError(
+                    cls.__name__,
+                    f"name={name!r}",
+                    "a module name",
+                    f'write class {cls.__name__}(HostModule, name="kv")',
+                )
+            cls.name = name
+        if errors is not None:
+            cls.errors = MappingProxyType({**cls.errors, **_checked_errors(cls.__name__, errors)})
+        cls._bound = ContextVar(f"{cls.__name__} bound to this call")
+        cls.functions = MappingProxyType(dict(cls._collect(caller_frame(_depth_of_class_statement()))))
+
+    @classmethod
+    def _collect(cls, frame: FrameType | None) -> Iterator[tuple[str, Function]]:
+        methods: dict[str, Callable[..., Any]] = {}
+        for base in reversed(cls.__mro__):
+            for attribute, value in vars(base).items():
+                if isinstance(value, staticmethod | classmethod) and hasattr(value.__func__, _EXPORT):
+                    raise DeclarationError(
+                        f"{cls.__name__}.{attribute}",
+                        f"a {type(value).__name__}",
+                        "a method",
+                        "write def with self",
+                    )
+                if attribute in methods or hasattr(value, _EXPORT):
+                    methods[attribute] = value
+        taken: dict[str, str] = {}
+        for attribute, method in methods.items():
+            export = getattr(method, _EXPORT, None)
+            if export is None:
+                # Overridden without @function: the override serves, under the name that the base class gave it.
+                export = next(
+                    getattr(vars(base)[attribute], _EXPORT)
+                    for base in cls.__mro__
+                    if attribute in vars(base) and hasattr(vars(base)[attribute], _EXPORT)
+                )
+            if attribute in cls._reserved:
+                raise DeclarationError(
+                    f"{cls.__name__}.{attribute}",
+                    "a function of a name that HostModule itself uses",
+                    "another method name",
+                    f'write @function("{export}") above def {attribute}_',
+                )
+            if not cls.name:
+                raise DeclarationError(
+                    cls.__name__,
+                    "no module name",
+                    "one",
+                    f'write class {cls.__name__}(HostModule, name="kv")',
+                )
+            if export in taken:
+                raise DeclarationError(
+                    f"{cls.name}.{export}",
+                    f"defined by {taken[export]} and by {attribute}",
+                    "one method",
+                    'name one of them with @function("...")',
+                )
+            taken[export] = attribute
+            plan = check_host_results(
+                plan_of(method, cls.name, export, method=True, errors=cls.errors, frame=frame)
+            )
+            yield export, Function(plan, method)
+
+
+def _depth_of_class_statement() -> int:
+    """How many frames above `__init_subclass__` the class statement is: subclasses may add frames of their own."""
+    depth = 1
+    while (frame := caller_frame(depth)) is not None and frame.f_code.co_name in (
+        "__init_subclass__",
+        "__new__",
+        "<lambda>",
+    ):
+        depth += 1
+    return depth - 1
+
+
+def _checked_errors(
+    where: str, errors: Mapping[type[BaseException], int]
+) -> Mapping[type[BaseException], int]:
+    for cls, number in errors.items():
+        if not (isinstance(cls, type) and issubclass(cls, BaseException)):
+            raise DeclarationError(
+                f"{where} errors", repr(cls), "an exception class", "write errors={KeyError: 2}"
+            )
+        if not isinstance(number, int) or isinstance(number, bool) or not 0 < number < 2**31:
+            raise DeclarationError(
+                f"{where} errors[{cls.__name__}]", repr(number), "an errno from 1 to 2147483647"
+            )
+    return errors
+
+
+class Option(Generic[M]):
+    """Something that configures an instance of a host module. Source: wazergo's ``Option[T]``."""
+
+    __slots__ = ("_apply", "_text")
+
+    def __init__(self, apply: Callable[[M], None], text: str = "") -> None:
+        self._apply = apply
+        self._text = text or getattr(apply, "__name__", "option")
+
+    def __call__(self, module: M) -> None:
+        """Apply it."""
+        self._apply(module)
+
+    def __repr__(self) -> str:
+        return f"<option {self._text}>"
+
+
+def option(apply: Callable[Concatenate[M, P], None]) -> Callable[P, Option[M]]:
+    """Make a function that configures an instance into one that makes such configurations.
+
+    >>> class Server: port = 0
+    >>> @option
+    ... def port(server: Server, number: int) -> None:
+    ...     server.port = number
+    >>> configure(Server(), port(80)).port
+    80
+    """
+
+    def make(*args: P.args, **kwargs: P.kwargs) -> Option[M]:
+        shown = ", ".join([*map(repr, args), *(f"{key}={value!r}" for key, value in kwargs.items())])
+        return Option(lambda module: apply(module, *args, **kwargs), f"{apply.__name__}({shown})")
+
+    make.__name__ = apply.__name__
+    make.__doc__ = apply.__doc__
+    return make
+
+
+def configure(module: M, *options: Option[M]) -> M:
+    """Apply options to an instance, in order, and return it."""
+    for each in options:
+        each(module)
+    return module

@@ -1,0 +1,214 @@
+"""A Python signature as a frozen `Plan`: the one form that every trampoline runs."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import FrameType, MappingProxyType
+from typing import Any
+
+from hostmod.errors import DeclarationError
+from hostmod.types.base import CoreType, GuestType, describe, resolve
+from hostmod.types.reference import CallerType
+from hostmod.types.result import resolve_result
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One parameter or result: its name, guest type, and the index of its first core value."""
+
+    name: str
+    type: GuestType[Any]
+    index: int
+
+    @property
+    def stop(self) -> int:
+        """The index after its last core value."""
+        return self.index + len(self.type.core)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything about a function that can be decided when it is declared.
+
+    `module` and `name` are what a guest imports (for an export of a guest: the class and what it exports). Core values
+    are numbered from 0, parameters and results each. With `optional`, an i32 errno follows the results; with
+    `is_tuple`, the Python value is a tuple of the results. `errors` maps exception classes to errnos.
+    """
+
+    module: str
+    name: str
+    params: tuple[Slot, ...]
+    results: tuple[Slot, ...]
+    optional: bool
+    is_tuple: bool
+    errors: Mapping[type[BaseException], int] = field(
+        default_factory=lambda: MappingProxyType({}), hash=False
+    )
+
+    @property
+    def where(self) -> str:
+        """How messages name it."""
+        return f"{self.module}.{self.name}"
+
+    @property
+    def param_types(self) -> tuple[CoreType, ...]:
+        """Core types of the parameters."""
+        return tuple(core for slot in self.params for core in slot.type.core)
+
+    @property
+    def result_types(self) -> tuple[CoreType, ...]:
+        """Core types of the results, the errno included."""
+        found = tuple(core for slot in self.results for core in slot.type.core)
+        return (*found, "i32") if self.optional else found
+
+    @property
+    def errno_index(self) -> int:
+        """The index of the errno among the results' core values."""
+        return sum(len(slot.type.core) for slot in self.results)
+
+    @property
+    def words(self) -> int:
+        """How many core values the stack of one call has room for: parameters and results share it."""
+        return max(len(self.param_types), len(self.result_types), 1)
+
+    @property
+    def signature(self) -> str:
+        """The core signature, in the text format's spelling."""
+        return signature(self.param_types, self.result_types)
+
+
+def signature(params: typing.Sequence[str], results: typing.Sequence[str]) -> str:
+    """Spell a core signature: ``(i32, i32) -> i32``, with ``()`` for no results."""
+    right = results[0] if len(results) == 1 else f"({', '.join(results)})"
+    return f"({', '.join(params)}) -> {right}"
+
+
+def plan_of(
+    function: Callable[..., Any],
+    module: str,
+    name: str,
+    *,
+    method: bool,
+    errors: Mapping[type[BaseException], int] | None = None,
+    frame: FrameType | None = None,
+) -> Plan:
+    """Read a function's annotations; DeclarationError for the first that cannot work.
+
+    `frame` is where the function was written, for annotations that name what is local there.
+    """
+    where = f"{module}.{name}"
+    if not callable(function) or not hasattr(function, "__code__"):
+        raise DeclarationError(
+            where, f"{type(function).__name__}", "a plain function", "put @function next to the def"
+        )
+    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+        raise DeclarationError(
+            where, "async def", "a plain def", "a guest waits for its host function to return"
+        )
+    if inspect.isgeneratorfunction(function):
+        raise DeclarationError(
+            where, "a generator", "a function that returns", "return a value in place of yield"
+        )
+    try:
+        hints = typing.get_type_hints(function, localns=_locals(frame), include_extras=True)
+    except NameError as error:
+        raise DeclarationError(
+            where,
+            f"an annotation names {error.name!r}",
+            "a name that is defined here",
+            "define or import it above the class",
+        ) from error
+    except (TypeError, SyntaxError, AttributeError) as error:
+        raise DeclarationError(where, f"an annotation that cannot be read: {error}", "guest types") from error
+    parameters = list(inspect.signature(function).parameters.values())
+    if method:
+        if not parameters or parameters[0].kind not in (
+            inspect.Parameter.POSITIONAL_ONLY,
+            inspect.Parameter.POSITIONAL_OR_KEYWORD,
+        ):
+            raise DeclarationError(where, "no self", "a method", f"write def {function.__name__}(self, ...)")
+        parameters = parameters[1:]
+    slots: list[Slot] = []
+    index = 0
+    for parameter in parameters:
+        at = f"{where}({parameter.name})"
+        if parameter.kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD):
+            stars = "*" if parameter.kind is inspect.Parameter.VAR_POSITIONAL else "**"
+            raise DeclarationError(
+                at,
+                f"{stars}{parameter.name}",
+                "a parameter of its own for each value",
+                "a guest's signature is fixed",
+            )
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY:
+            raise DeclarationError(at, "a keyword-only parameter", "positional parameters", "remove the *")
+        if parameter.name not in hints:
+            raise DeclarationError(
+                at, "no annotation", "a guest type", f"write {parameter.name}: Int32, for example"
+            )
+        found = resolve(hints[parameter.name], at)
+        slots.append(Slot(parameter.name, found, index))
+        index += len(found.core)
+    if "return" not in hints:
+        raise DeclarationError(
+            where,
+            "no result annotation",
+            "a guest type or None",
+            "write -> None, or -> Error for one that can fail",
+        )
+    types, optional, is_tuple = resolve_result(hints["return"], f"{where} result")
+    results: list[Slot] = []
+    index = 0
+    for position, found in enumerate(types):
+        if isinstance(found, CallerType):
+            raise DeclarationError(f"{where} result", describe(hints["return"]), "a value", found.result)
+        results.append(Slot(f"result[{position}]" if is_tuple else "result", found, index))
+        index += len(found.core)
+    for slot in (*slots, *results):
+        if not slot.type.core and not isinstance(slot.type, CallerType):
+            kind = f"{where} result" if slot in results else f"{where}({slot.name})"
+            raise DeclarationError(
+                kind,
+                f"annotated {slot.type}",
+                "a type that has core values",
+                f"write Pointer[{slot.type}]; it lives in memory"
+                if slot.type.size
+                else "see hostmod.types for the names",
+            )
+    return Plan(
+        module, name, tuple(slots), tuple(results), optional, is_tuple, errors or MappingProxyType({})
+    )
+
+
+def check_host_results(plan: Plan) -> Plan:
+    """Refuse results that a host function cannot give: what they refer to would need room in the guest's memory."""
+    for slot in plan.results:
+        if slot.type.result:
+            raise DeclarationError(
+                f"{plan.where} {slot.name}", f"annotated {slot.type}", "a value of its own", slot.type.result
+            )
+    return plan
+
+
+def _locals(frame: FrameType | None) -> dict[str, Any]:
+    """What an annotation can name where it was written: the class bodies around it, and the function around those."""
+    found: dict[str, Any] = {}
+    while frame is not None and frame.f_code.co_name != "<module>":
+        for name, value in frame.f_locals.items():
+            found.setdefault(name, value)
+        if frame.f_code.co_flags & inspect.CO_OPTIMIZED:
+            break  # a function's body; what called it is none of the annotation's business
+        frame = frame.f_back
+    return found
+
+
+def caller_frame(depth: int) -> FrameType | None:
+    """Return the frame `depth` calls up, or None."""
+    try:
+        return sys._getframe(depth + 1)
+    except ValueError:
+        return None

@@ -1,0 +1,212 @@
+"""Calling a host function without writing a guest for it.
+
+`call` makes the smallest guest that can call the function, puts the arguments into its memory with guard bytes around
+each, and goes through the same trampoline as any other guest::
+
+        ... A5 A5 A5 A5 │ the argument's bytes │ A5 A5 A5 A5 ...
+                        └ offset               └ offset + length
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import wasmtime
+
+from hostmod import _ffi, trampoline
+from hostmod.errors import ErrnoError, HostmodError
+from hostmod.guest import GuestMemory, export_caller
+from hostmod.memory import PAGE_SIZE
+from hostmod.module import Declaration, Function
+from hostmod.plan import Slot
+from hostmod.types.pointer import List, Pointer
+from hostmod.types.view import BytesType
+
+GUARD = 0xA5
+"""What the bytes around arguments hold. Source: wazero's tests draw guards the same way."""
+
+GUARD_LENGTH = 64
+"""Guard bytes on each side of an argument."""
+
+
+class GuardError(HostmodError, AssertionError):
+    """A host function wrote outside of what its arguments allow: `offset` is the first such byte's address, `distance`
+    how far it lies before the start (negative) or after the end of the argument `near`."""
+
+    def __init__(self, where: str, near: str, offset: int, distance: int, found: int) -> None:
+        super().__init__(where, near, offset, distance, found)
+        self.where = where
+        self.near = near
+        self.offset = offset
+        self.distance = distance
+        self.found = found
+
+    def __str__(self) -> str:
+        place = (
+            f"{-self.distance} before its start"
+            if self.distance < 0
+            else f"{self.distance + 1} after its end"
+        )
+        return (
+            f"{self.where}: byte {place} of {self.near} was written (0x{self.found:02x} at offset 0x{self.offset:x}), "
+            "expected writes inside the argument only"
+        )
+
+
+class GuardedMemory(GuestMemory):
+    """A guest's memory that hands out room with guard bytes on both sides, and can tell if one was written."""
+
+    __slots__ = ("_allocated", "_next", "_what")
+
+    def __init__(self, store: wasmtime.Store, memory: wasmtime.Memory) -> None:
+        super().__init__(store, memory)
+        self._allocated: list[tuple[int, int, str]] = []
+        self._what = "an argument"
+        self._next = 0
+        self._fill(0, len(self))
+
+    def _fill(self, start: int, stop: int) -> None:
+        self.write(start, bytes((GUARD,)) * (stop - start))
+
+    def allocate(self, size: int, align: int = 1) -> int:
+        offset = -(-(self._next + GUARD_LENGTH) // align) * align
+        self._next = offset + size
+        missing = self._next + GUARD_LENGTH - len(self)
+        if missing > 0:
+            old = len(self)
+            self.grow(-(-missing // PAGE_SIZE))
+            self._fill(old, len(self))
+        self.write(offset, bytes(size))
+        self._allocated.append((offset, size, self._what))
+        return offset
+
+    def allocations(self) -> list[tuple[int, int, str]]:
+        """Offset, size in bytes and name of everything that was allocated."""
+        return list(self._allocated)
+
+    def check(self, where: str) -> None:
+        """Raise GuardError for the first guard byte that is not as it was."""
+        data = self.read(0, len(self))
+        edges = [(0, 0, "the start of the memory"), *self._allocated, (len(self), 0, "the end of the memory")]
+        for (before, size, near), (after, _, following) in zip(edges, edges[1:], strict=False):
+            gap = data[before + size : after]
+            if gap.count(GUARD) != len(gap):
+                at = next(index for index, byte in enumerate(gap) if byte != GUARD)
+                offset = before + size + at
+                if size or before:
+                    raise GuardError(where, near, offset, at, gap[at])
+                raise GuardError(where, following, offset, offset - after, gap[at])
+
+
+def call(function: Callable[..., Any] | Function, /, *arguments: Any) -> Any:
+    """Call a host function as a guest would, and return what the guest gets.
+
+    Args:
+        function: a bound method of a `HostModule` instance, or a `Function` of `hostmod.module(...)`.
+        arguments: one for each parameter but `Caller`. Strings as str; Bytes and Array as bytes or, to see what was
+            written, as a bytearray or another writable buffer; lists as a `List` or a sequence; pointers by
+            `Pointer.new`, which holds what was stored afterwards.
+
+    Raises:
+        ErrnoError: the function's errno was not 0.
+        GuardError: it wrote outside of its arguments.
+        Whatever else it raised.
+
+    >>> from hostmod import HostModule, function
+    >>> from hostmod.types import Bytes, String, Uint32
+    >>> class Shout(HostModule, name="shout"):
+    ...     @function
+    ...     def upper(self, text: String, out: Bytes) -> Uint32:
+    ...         data = text.upper().encode()
+    ...         out[:len(data)] = data
+    ...         return len(data)
+    >>> room = bytearray(8)
+    >>> call(Shout().upper, "ada", room), room
+    (3, bytearray(b'ADA\\x00\\x00\\x00\\x00\\x00'))
+    """
+    found, serve = _find(function)
+    plan = found.plan
+    slots = [slot for slot in plan.params if slot.type.core]
+    if len(arguments) != len(slots):
+        names = ", ".join(slot.name for slot in slots)
+        raise TypeError(f"{plan.where}({names}) takes {len(slots)} arguments, {len(arguments)} given")
+    engine = wasmtime.Engine()
+    with wasmtime.Store(engine) as store:
+        linker = wasmtime.Linker(engine)
+        thunk = trampoline.active.HostThunk(plan)
+        kind = _ffi.function_type(plan.param_types, plan.result_types)
+        _ffi.define(linker, "host", "function", kind, thunk.callback, (serve, thunk))
+        instance = linker.instantiate(store, wasmtime.Module(engine, _guest(found)))
+        exports = instance.exports(store)
+        memory = GuardedMemory(store, exports["memory"])  # type: ignore[arg-type]  # the guest is the one above
+        words: list[Any] = []
+        places: list[tuple[int, int] | None] = []
+        for slot, value in zip(slots, arguments, strict=True):
+            memory._what = f"{slot.name}"
+            before = len(memory.allocations())
+            words += slot.type.store_value(memory, value)
+            made = memory.allocations()[before:]
+            places.append(made[0][:2] if made else None)
+        try:
+            results = export_caller("call", store, exports["call"])(*words)  # type: ignore[arg-type]  # a Func
+        finally:
+            for slot, value, place in zip(slots, arguments, places, strict=True):
+                if place is not None:
+                    _copy_back(slot, value, memory.read(*place))
+        memory.check(plan.where)
+        return _result(found, memory, results if len(plan.result_types) > 1 else (results,))
+
+
+def _find(function: Callable[..., Any] | Function) -> tuple[Function, Callable[..., Any]]:
+    if isinstance(function, Function):
+        if function.has_self:
+            raise TypeError(
+                f"testing.call: {function!r} needs an instance, expected a bound method; write call(Module().method, ...)"
+            )
+        return function, function.func
+    owner = getattr(function, "__self__", None)
+    name = getattr(function, "__hostmod_function__", None)
+    if isinstance(owner, Declaration) and name in type(owner).functions:
+        found = type(owner).functions[name]
+        return found, found.func.__get__(owner)
+    raise TypeError(
+        f"testing.call: {function!r}, expected a method of a HostModule instance that has @function above it"
+    )
+
+
+def _guest(function: Function) -> str:
+    params = "".join(f" {core}" for core in function.param_types)
+    results = "".join(f" {core}" for core in function.result_types)
+    type_ = f"{f'(param{params})' if params else ''} {f'(result{results})' if results else ''}"
+    gets = " ".join(f"(local.get {index})" for index in range(len(function.param_types)))
+    return (
+        f'(module (import "host" "function" (func $function {type_})) (memory (export "memory") 1)'
+        f' (func (export "call") {type_} {gets} (call $function)))'
+    )
+
+
+def _copy_back(slot: Slot, value: Any, data: bytes) -> None:
+    """Show the caller's own buffers, pointers and lists what the function wrote."""
+    if isinstance(value, Pointer):
+        value.memory.write(value.offset, data)
+    elif isinstance(value, List):
+        value.pointer.memory.write(value.pointer.offset, data)
+    elif isinstance(slot.type, BytesType):
+        with memoryview(value) as view:
+            if not view.readonly:
+                view.cast("B")[:] = data
+
+
+def _result(function: Function, memory: GuardedMemory, results: Any) -> Any:
+    plan = function.plan
+    words = [
+        word & (2**32 - 1 if core == "i32" else 2**64 - 1) if core in ("i32", "i64") else word
+        for core, word in zip(plan.result_types, results, strict=False)
+    ]
+    if plan.optional:
+        number = results[plan.errno_index]
+        if number != 0:
+            raise ErrnoError(number)
+    values = tuple(slot.type.load_value(memory, words[slot.index : slot.stop]) for slot in plan.results)
+    return values if plan.is_tuple else values[0] if values else None

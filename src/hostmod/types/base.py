@@ -1,0 +1,283 @@
+"""What a guest type is, and how an annotation becomes one."""
+
+from __future__ import annotations
+
+import enum as _enum
+import types as _types
+import typing
+from collections.abc import Callable, Sequence
+from dataclasses import is_dataclass
+from struct import Struct
+from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
+
+from hostmod.errors import DeclarationError
+from hostmod.memory import Memory
+
+T = TypeVar("T")
+
+CoreType = Literal["i32", "i64", "f32", "f64", "externref"]
+"""A value type of the WebAssembly core specification that a guest type can be made of."""
+
+Word = Any
+"""One core value: an unsigned int for i32 and i64, a float for f32 and f64, any object for externref."""
+
+
+class GuestType(Generic[T]):
+    """How values of one annotation cross between guest and host.
+
+    Subclass it for types of your own, and write ``Annotated[Celsius, CelsiusType()]`` in a signature:
+
+    - `core`: the core values it takes on the stack, ``("i32", "i32")`` for a pointer and a length.
+    - `size`, `align`: bytes it takes in memory, and the multiple its address is rounded up to inside a struct; 0 and 1
+      for a type that has no place in memory.
+    - `load_value` / `store_value`: from and to core values. i32 and i64 come as unsigned ints and may be returned as
+      signed or unsigned ones.
+    - `load_object` / `store_object`: from and to memory.
+    - `show`: how a log line shows a value.
+
+    `memory` is the memory of the calling guest; a type that does not touch it works for guests that have none.
+
+    >>> class FlagType(GuestType[str]):
+    ...     name, core, size, align = "Flag", ("i32",), 1, 1
+    ...     def load_value(self, memory, words): return "on" if words[0] else "off"
+    ...     def store_value(self, memory, value): return (int(value == "on"),)
+    ...     def load_object(self, memory, offset): return "on" if memory.read_uint8(offset) else "off"
+    ...     def store_object(self, memory, offset, value): memory.write_uint8(offset, value == "on")
+    """
+
+    name: str = ""
+    core: tuple[CoreType, ...] = ()
+    size: int = 0
+    align: int = 1
+    code: ClassVar[str] = ""
+    """How the trampolines know a type that they handle without calling it; empty for every other."""
+    result: str = ""
+    """Empty if a host function can return it; else what to write in its place."""
+
+    def load_value(self, memory: Memory, words: Sequence[Word]) -> T:
+        """Make the value from `len(self.core)` core values."""
+        raise TypeError(f"{self} does not implement load_value")
+
+    def store_value(self, memory: Memory, value: T) -> Sequence[Word]:
+        """Make `len(self.core)` core values from the value; ConversionError if it does not fit."""
+        raise TypeError(f"{self} does not implement store_value")
+
+    def load_object(self, memory: Memory, offset: int) -> T:
+        """Read `size` bytes at `offset`."""
+        raise TypeError(f"{self} does not implement load_object")
+
+    def store_object(self, memory: Memory, offset: int, value: T) -> None:
+        """Write `size` bytes at `offset`, or raise and write nothing."""
+        raise TypeError(f"{self} does not implement store_object")
+
+    def show(self, value: T) -> str:
+        """Show a value on one line."""
+        return repr(value)
+
+    def inline(self) -> Inline | None:
+        """How a struct's generated code reads and writes it; None: by calling `load_object` and `store_object`."""
+        return None
+
+    def __str__(self) -> str:
+        return self.name or type(self).__name__
+
+    def __repr__(self) -> str:
+        return f"<guest type {self}>"
+
+    def _key(self) -> tuple[object, ...]:
+        """What makes two guest types of one class the same."""
+        return ()
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and self._key() == typing.cast("GuestType[Any]", other)._key()
+
+    def __hash__(self) -> int:
+        return hash((type(self), self._key()))
+
+
+class Inline:
+    """A guest type's part in a struct's generated code.
+
+    `codes` are `struct` format characters; `load` turns the names of the unpacked values into an expression, `store`
+    an expression into one expression per code; `names` holds what those expressions refer to.
+    """
+
+    __slots__ = ("codes", "load", "names", "store")
+
+    def __init__(
+        self,
+        codes: str,
+        load: Callable[[list[str]], str],
+        store: Callable[[str], list[str]],
+        names: dict[str, object] | None = None,
+    ) -> None:
+        self.codes = codes
+        self.load = load
+        self.store = store
+        self.names = names or {}
+
+
+class WordsType(GuestType[T]):
+    """A guest type whose place in memory holds just its core values, little-endian."""
+
+    layout: Struct = Struct("<I")
+
+    def load_object(self, memory: Memory, offset: int) -> T:
+        return self.load_value(memory, memory.unpack(self.layout, offset))
+
+    def store_object(self, memory: Memory, offset: int, value: T) -> None:
+        memory.pack(self.layout, offset, *self.store_value(memory, value))
+
+
+class ResultMarker:
+    """Metadata of `Optional` and `Error`: an errno follows the value."""
+
+    def __repr__(self) -> str:
+        return "Optional"
+
+
+OPTIONAL = ResultMarker()
+
+SUGGESTIONS: dict[object, tuple[str, str]] = {
+    bool: ("a guest type", "write Bool"),
+    int: ("a guest type", "write Int32, Uint32, Int64, Uint64 (or Int8, Uint8, Int16, Uint16)"),
+    float: ("a guest type", "write Float32 or Float64"),
+    str: ("a guest type", "write String (pointer and length) or CString (NUL-terminated)"),
+    bytes: ("a guest type", "write Bytes (a writable memoryview of guest memory)"),
+    bytearray: ("a guest type", "write Bytes (a writable memoryview of guest memory)"),
+    memoryview: ("a guest type", "write Bytes, or Array[T] for elements wider than a byte"),
+    list: ("a guest type", "write List[T], or Array[T] for primitive elements"),
+    tuple: ("a guest type", "write @struct for a record; tuple[A, B] works as a result only"),
+    dict: ("a guest type", "write a @struct class for a record, or ExternRef for a host object"),
+    object: ("a guest type", "write ExternRef for a host object that the guest holds"),
+    Any: ("a guest type", "write ExternRef for a host object that the guest holds"),
+    complex: ("a guest type", "write two Float64 parameters, or a @struct"),
+}
+
+
+def describe(annotation: object) -> str:
+    """Say what stands in a signature, as its author wrote it."""
+    if annotation is None or annotation is type(None):
+        return "annotated None"
+    if isinstance(annotation, type) and not typing.get_args(annotation):
+        return f"annotated {annotation.__qualname__}"
+    return f"annotated {annotation!s}".replace("typing.", "")
+
+
+def resolve(annotation: object, where: str) -> GuestType[Any]:
+    """Find the guest type of an annotation; DeclarationError at `where`, with what to write, if it has none."""
+    if isinstance(annotation, GuestType):
+        return annotation
+    if typing.get_origin(annotation) is Annotated:
+        return _resolve_annotated(annotation, where)
+    origin = typing.get_origin(annotation) or annotation
+    arguments = typing.get_args(annotation)
+    hook = getattr(origin, "__guest_type__", None)
+    if hook is not None:
+        found = hook(arguments, where)
+        if not isinstance(found, GuestType):
+            raise DeclarationError(where, f"__guest_type__ returned {found!r}", "a GuestType instance")
+        return found
+    if origin in (typing.Union, _types.UnionType):
+        return _resolve_union(annotation, arguments, where)
+    raise _no_guest_type(annotation, origin, where)
+
+
+def _resolve_annotated(annotation: object, where: str) -> GuestType[Any]:
+    inner, *metadata = typing.get_args(annotation)
+    if OPTIONAL in metadata:
+        raise DeclarationError(
+            where,
+            "annotated Optional or Error",
+            "a type that carries a value",
+            "Optional and Error are for results only",
+        )
+    for item in metadata:
+        if isinstance(item, GuestType):
+            return item
+        if isinstance(item, type) and issubclass(item, GuestType):
+            try:
+                return item()
+            except TypeError as error:
+                raise DeclarationError(
+                    where, f"{item.__name__}() failed: {error}", "an instance of it in Annotated"
+                ) from error
+    for item in metadata:
+        hook = getattr(item, "__guest_type_of__", None)
+        if hook is not None:
+            return typing.cast("GuestType[Any]", hook(inner, where))
+        if (
+            typing.get_origin(item) is Annotated
+            and isinstance(inner, type)
+            and issubclass(inner, _enum.IntEnum | _enum.IntFlag)
+        ):
+            from hostmod.types.enums import EnumType
+
+            return EnumType.of(inner, resolve(item, where), where)
+    return resolve(inner, where)
+
+
+def _resolve_union(annotation: object, arguments: Sequence[object], where: str) -> GuestType[Any]:
+    rest = [item for item in arguments if item is not type(None)]
+    if len(rest) == 1 and len(arguments) == 2:
+        hook = getattr(typing.get_origin(rest[0]) or rest[0], "__nullable_guest_type__", None)
+        if hook is not None:
+            return typing.cast("GuestType[Any]", hook(typing.get_args(rest[0]), where))
+        raise DeclarationError(
+            where,
+            describe(annotation),
+            "a guest type that has a null",
+            "write Pointer[T] | None for a pointer that may be 0; for a result that may fail, hostmod.types.Optional[T]",
+        )
+    raise DeclarationError(
+        where, describe(annotation), "one guest type", "a union has no form in a guest's signature"
+    )
+
+
+def _no_guest_type(annotation: object, origin: object, where: str) -> DeclarationError:
+    found = describe(annotation)
+    try:
+        suggestion = SUGGESTIONS.get(origin)
+    except TypeError:
+        suggestion = None
+    if suggestion is not None:
+        return DeclarationError(where, found, *suggestion)
+    if isinstance(origin, type):
+        if issubclass(origin, _enum.IntEnum | _enum.IntFlag):
+            name = origin.__name__
+            return DeclarationError(
+                where,
+                found,
+                "an enum with an integer guest type",
+                f"write Annotated[{name}, Uint8], or decorate {name} with @enum(Uint8)",
+            )
+        if issubclass(origin, _enum.Enum):
+            return DeclarationError(
+                where, found, "an IntEnum or IntFlag", "only integer enums have a form in guest memory"
+            )
+        if is_dataclass(origin):
+            return DeclarationError(
+                where, found, "a guest type", f"decorate {origin.__name__} with @struct from hostmod.types"
+            )
+        if issubclass(origin, GuestType):
+            return DeclarationError(
+                where, found, "a value's type", f"write Annotated[..., {origin.__name__}()]"
+            )
+    if isinstance(annotation, TypeVar):
+        return DeclarationError(where, found, "a guest type", "a signature cannot be generic; name the type")
+    return DeclarationError(
+        where,
+        found,
+        "a guest type",
+        "see hostmod.types for the names, or write Annotated[T, a GuestType of your own]",
+    )
+
+
+def resolve_object(annotation: object, where: str) -> GuestType[Any]:
+    """Find the guest type of an annotation that must have a place in memory."""
+    found = resolve(annotation, where)
+    if found.size <= 0:
+        raise DeclarationError(
+            where, describe(annotation), "a type with a place in memory", "a reference has no bytes"
+        )
+    return found

@@ -1,0 +1,153 @@
+"""Guest types of enumerations: `IntEnum` and `IntFlag` classes stored as an integer guest type."""
+
+from __future__ import annotations
+
+import enum as _enum
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, TypeVar
+
+from hostmod.errors import ConversionError, DeclarationError
+from hostmod.memory import Memory
+from hostmod.types.base import GuestType, Inline, Word, describe, resolve
+from hostmod.types.scalar import IntegerType
+
+E = TypeVar("E", bound=type[_enum.IntEnum | _enum.IntFlag])
+
+Unknown = Literal["refuse", "int"]
+
+
+class EnumType(GuestType[Any]):
+    """An enumeration, as the integer of its guest type.
+
+    A number that is no member (for an IntFlag: has bits that are no member) is refused, or given as a plain int where
+    `unknown` is ``"int"``.
+    """
+
+    code = "enum"
+
+    def __init__(
+        self, cls: type[_enum.IntEnum | _enum.IntFlag], base: IntegerType, unknown: Unknown = "refuse"
+    ) -> None:
+        self.cls = cls
+        self.base = base
+        self.unknown = unknown
+        self.name = cls.__name__
+        self.core = base.core
+        self.size = base.size
+        self.align = base.align
+        self.is_flag = issubclass(cls, _enum.IntFlag)
+        self.mask = 0
+        self.members: dict[int, Any] = {}
+        for member in cls.__members__.values():
+            self.members[int(member)] = member
+            self.mask |= int(member)
+
+    @classmethod
+    def of(
+        cls,
+        enumeration: type[_enum.IntEnum | _enum.IntFlag],
+        base: GuestType[Any],
+        where: str,
+        unknown: Unknown = "refuse",
+    ) -> EnumType:
+        """Check that every member fits the guest type."""
+        if not isinstance(base, IntegerType):
+            raise DeclarationError(
+                where,
+                f"{enumeration.__name__} as {base}",
+                "an integer guest type",
+                "write Uint8, for example",
+            )
+        for member in enumeration.__members__.values():
+            if not base.low <= int(member) <= base.high:
+                raise DeclarationError(
+                    where,
+                    f"{enumeration.__name__}.{member.name} = {int(member)}",
+                    base.expected,
+                    "choose a wider guest type",
+                )
+        return cls(enumeration, base, unknown)
+
+    def _key(self) -> tuple[object, ...]:
+        return (self.cls, self.base, self.unknown)
+
+    def member(self, number: int) -> Any:
+        """Return the member of a number."""
+        found = self.members.get(number)
+        if found is not None:
+            return found
+        if self.is_flag and number & ~self.mask == 0:
+            found = self.cls(number)
+            if len(self.members) < 4096:
+                self.members[number] = found
+            return found
+        if self.unknown == "int":
+            return number
+        raise ConversionError(
+            "",
+            f"{number}",
+            f"a {self.name} ({self._choices()})",
+            f'write @enum({self.base}, unknown="int") to accept any number',
+        )
+
+    def _choices(self) -> str:
+        names = [f"{member.name}={int(member)}" for member in self.cls.__members__.values()]
+        return ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
+
+    def number(self, value: Any) -> int:
+        """Return the number to store for a value: a member, or with `unknown="int"` any int that fits."""
+        if isinstance(value, self.cls) or (self.unknown == "int" and isinstance(value, int)):
+            return self.base.check(value)
+        raise ConversionError("", f"{value!r} ({type(value).__name__})", f"a {self.name} ({self._choices()})")
+
+    def load_value(self, memory: Memory, words: Sequence[Word]) -> Any:
+        return self.member(self.base.load_value(memory, words))
+
+    def store_value(self, memory: Memory, value: Any) -> Sequence[Word]:
+        return (self.number(value),)
+
+    def load_object(self, memory: Memory, offset: int) -> Any:
+        return self.member(self.base.load_object(memory, offset))
+
+    def store_object(self, memory: Memory, offset: int, value: Any) -> None:
+        self.base.store_object(memory, offset, self.number(value))
+
+    def inline(self) -> Inline:
+        member, number = f"member_{id(self)}", f"number_{id(self)}"
+        return Inline(
+            self.base.format,
+            lambda names: f"{member}({names[0]})",
+            lambda value: [f"{number}({value})"],
+            {member: self.member, number: self.number},
+        )
+
+    def show(self, value: Any) -> str:
+        if isinstance(value, self.cls) and value.name is not None:
+            return value.name
+        return str(int(value)) if not self.is_flag or value == 0 else f"0x{int(value):x}"
+
+
+def enum(guest_type: object, *, unknown: Unknown = "refuse") -> Callable[[E], E]:
+    """Say as which integer guest type an IntEnum or IntFlag class crosses, so that it can stand in signatures.
+
+    >>> from enum import IntEnum
+    >>> from hostmod.types import Uint8
+    >>> @enum(Uint8)
+    ... class Color(IntEnum):
+    ...     RED = 1
+    """
+
+    def decorate(cls: E) -> E:
+        if not isinstance(cls, type) or not issubclass(cls, _enum.IntEnum | _enum.IntFlag):
+            raise DeclarationError("@enum", describe(cls), "an IntEnum or IntFlag class")
+        found = EnumType.of(
+            cls, resolve(guest_type, f"@enum of {cls.__name__}"), f"@enum of {cls.__name__}", unknown
+        )
+
+        def guest_type_of(arguments: tuple[object, ...], where: str) -> GuestType[Any]:
+            return found
+
+        type.__setattr__(cls, "__guest_type__", staticmethod(guest_type_of))
+        return cls
+
+    return decorate

@@ -1,0 +1,316 @@
+"""Guest types that refer to objects in guest memory: `Pointer` and `List`."""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Iterable, Iterator, Sequence
+from struct import Struct
+from typing import Any, Generic, TypeVar, overload
+
+from hostmod.errors import ConversionError, DeclarationError, HostmodError
+from hostmod.memory import FixedSizeMemory, Memory
+from hostmod.types.base import GuestType, Word, WordsType, describe, resolve_object
+
+T = TypeVar("T")
+
+MAX_SHOWN_ITEMS = 8
+"""Elements of a list that a log line shows."""
+
+
+class Pointer(Generic[T]):
+    """The address of a `T` in a memory.
+
+    Every access is checked against the memory's size at that moment. Arithmetic counts elements, as in C.
+
+    >>> from hostmod.types import Uint16
+    >>> pointer = Pointer.new(Uint16, 7)
+    >>> pointer.load()
+    7
+    >>> pointer.store(65535)
+    >>> Pointer[Uint16](pointer.memory, pointer.offset)[0]
+    65535
+    """
+
+    __slots__ = ("memory", "offset", "type")
+
+    memory: Memory
+    offset: int
+    type: GuestType[Any]
+
+    def __init__(self, memory: Memory, offset: int, type: object = None) -> None:
+        """Point to `offset` (address in bytes, unsigned) in `memory`; `type` is T, unless ``Pointer[T](...)`` names it."""
+        self.memory = memory
+        self.offset = offset
+        if type is not None:
+            self.type = type if isinstance(type, GuestType) else resolve_object(type, "Pointer")
+
+    @property
+    def __orig_class__(self) -> object:
+        raise AttributeError("__orig_class__")
+
+    @__orig_class__.setter
+    def __orig_class__(self, alias: object) -> None:
+        # typing sets this after the call of a subscripted class: it is how Pointer[T](...) learns T.
+        if not hasattr(self, "type"):
+            self.type = resolve_object(typing.get_args(alias)[0], "Pointer[T]")
+
+    @classmethod
+    def new(cls, type: type[T], value: T | None = None) -> Pointer[T]:
+        """Make room for one `type` in a memory of the host's own, holding `value` or zeros."""
+        guest_type = resolve_object(type, "Pointer.new")
+        memory = FixedSizeMemory(guest_type.size + 65536)
+        pointer: Pointer[T] = cls(memory, memory.allocate(guest_type.size, guest_type.align), guest_type)
+        if value is not None:
+            pointer.store(value)
+        return pointer
+
+    def load(self) -> T:
+        """Read the object; SegmentationFault if it is not wholly inside the memory."""
+        return self.type.load_object(self.memory, self.offset)  # type: ignore[no-any-return]  # T is what type loads
+
+    def store(self, value: T) -> None:
+        """Write the object; on SegmentationFault or ConversionError nothing was written."""
+        self.type.store_object(self.memory, self.offset, value)
+
+    def __getitem__(self, index: int) -> T:
+        """Read the `index`-th object after this one."""
+        return self.type.load_object(self.memory, self.offset + index * self.type.size)  # type: ignore[no-any-return]  # as in load
+
+    def __setitem__(self, index: int, value: T) -> None:
+        self.type.store_object(self.memory, self.offset + index * self.type.size, value)
+
+    def slice(self, length: int) -> List[T]:
+        """View this object and those after it as a list of `length`."""
+        return List(self, length)
+
+    def __add__(self, count: int) -> Pointer[T]:
+        return Pointer(self.memory, self.offset + count * self.type.size, self.type)
+
+    @overload
+    def __sub__(self, other: int) -> Pointer[T]: ...
+    @overload
+    def __sub__(self, other: Pointer[T]) -> int: ...
+    def __sub__(self, other: int | Pointer[T]) -> Pointer[T] | int:
+        if isinstance(other, Pointer):
+            return (self.offset - other.offset) // self.type.size
+        return self + -other
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Pointer):
+            return NotImplemented
+        return self.offset == other.offset and self.memory is other.memory and self.type == other.type
+
+    def __hash__(self) -> int:
+        return hash((self.offset, id(self.memory)))
+
+    # Iterating would never end by itself: an index error is what stops the old protocol.
+    __iter__ = None
+
+    def __repr__(self) -> str:
+        return f"Pointer[{self.type}](0x{self.offset:x})"
+
+    @classmethod
+    def __guest_type__(cls, arguments: tuple[object, ...], where: str) -> GuestType[Any]:
+        return PointerType(_element("Pointer", arguments, where))
+
+    @classmethod
+    def __nullable_guest_type__(cls, arguments: tuple[object, ...], where: str) -> GuestType[Any]:
+        return NullablePointerType(_element("Pointer", arguments, where))
+
+
+class List(Generic[T]):
+    """`length` objects of one type, one after the other in a memory; read and written as they are asked for.
+
+    >>> from hostmod.types import Int16
+    >>> numbers = List.new(Int16, [3, -1, 2])
+    >>> len(numbers), numbers[1], sorted(numbers)
+    (3, -1, [-1, 2, 3])
+    >>> numbers[0] = 9
+    >>> [pointer.load() for pointer in numbers.pointers()]
+    [9, -1, 2]
+    """
+
+    __slots__ = ("length", "pointer")
+
+    def __init__(self, pointer: Pointer[T], length: int) -> None:
+        """View `length` objects from `pointer` on; SegmentationFault if they are not wholly inside the memory."""
+        pointer.memory.end(pointer.offset, length * pointer.type.size)
+        self.pointer = pointer
+        self.length = length
+
+    @classmethod
+    def new(cls, type: type[T], values: Iterable[T]) -> List[T]:
+        """Store `values` in a memory of the host's own."""
+        guest_type = resolve_object(type, "List.new")
+        items = list(values)
+        memory = FixedSizeMemory(len(items) * guest_type.size + 65536)
+        pointer: Pointer[T] = Pointer(
+            memory, memory.allocate(len(items) * guest_type.size, guest_type.align), guest_type
+        )
+        for index, item in enumerate(items):
+            pointer[index] = item
+        return cls(pointer, len(items))
+
+    def _offset(self, index: int) -> int:
+        position = index + self.length if index < 0 else index
+        if not 0 <= position < self.length:
+            raise IndexError(f"list index {index} out of range for {self.length} objects")
+        return self.pointer.offset + position * self.pointer.type.size
+
+    def __len__(self) -> int:
+        return self.length
+
+    @overload
+    def __getitem__(self, index: int) -> T: ...
+    @overload
+    def __getitem__(self, index: slice) -> List[T]: ...
+    def __getitem__(self, index: int | slice) -> T | List[T]:
+        if isinstance(index, slice):
+            start, stop, step = index.indices(self.length)
+            if step != 1:
+                raise ValueError(f"a List takes slices of step 1, not {step}; write list(objects)[::{step}]")
+            return List(self.pointer + start, max(0, stop - start))
+        return self.pointer.type.load_object(self.pointer.memory, self._offset(index))  # type: ignore[no-any-return]  # T
+
+    def __setitem__(self, index: int, value: T) -> None:
+        self.pointer.type.store_object(self.pointer.memory, self._offset(index), value)
+
+    def __iter__(self) -> Iterator[T]:
+        guest_type, memory, offset = self.pointer.type, self.pointer.memory, self.pointer.offset
+        for position in range(self.length):
+            yield guest_type.load_object(memory, offset + position * guest_type.size)
+
+    def pointers(self) -> Iterator[Pointer[T]]:
+        """Iterate over pointers to the objects, for reading and writing in place."""
+        guest_type, memory, offset = self.pointer.type, self.pointer.memory, self.pointer.offset
+        for position in range(self.length):
+            yield Pointer(memory, offset + position * guest_type.size, guest_type)
+
+    def __repr__(self) -> str:
+        return f"List[{self.pointer.type}](0x{self.pointer.offset:x}, {self.length})"
+
+    @classmethod
+    def __guest_type__(cls, arguments: tuple[object, ...], where: str) -> GuestType[Any]:
+        return ListType(_element("List", arguments, where))
+
+
+def _element(name: str, arguments: tuple[object, ...], where: str) -> GuestType[Any]:
+    if not arguments:
+        raise DeclarationError(
+            where, f"annotated {name}", "an element type", f"write {name}[Uint32], for example"
+        )
+    try:
+        return resolve_object(arguments[0], where)
+    except DeclarationError as error:
+        found = describe(arguments[0]).removeprefix("annotated ")
+        raise DeclarationError(where, f"annotated {name}[{found}]", error.expected, error.write) from None
+
+
+class PointerType(WordsType[Any]):
+    """A `Pointer`: one i32, any value, checked when it is used."""
+
+    core = ("i32",)
+    layout = Struct("<I")
+    size = 4
+    align = 4
+    code = "pointer"
+
+    def __init__(self, element: GuestType[Any]) -> None:
+        self.element = element
+        self.name = f"Pointer[{element}]"
+
+    def _key(self) -> tuple[object, ...]:
+        return (self.element,)
+
+    def load_value(self, memory: Memory, words: Sequence[Word]) -> Any:
+        return Pointer(memory, words[0], self.element)
+
+    def store_value(self, memory: Memory, value: Any) -> Sequence[Word]:
+        return (self.offset_of(memory, value),)
+
+    def offset_of(self, memory: Memory, value: Any) -> int:
+        """Return the pointer's offset; a pointer into another memory is copied into this one, if it can be."""
+        if not isinstance(value, Pointer):
+            raise ConversionError(
+                "", f"{value!r} ({type(value).__name__})", str(self), "write Pointer(memory, offset)"
+            )
+        if value.type != self.element:
+            raise ConversionError("", repr(value), str(self))
+        if value.memory is memory or value.memory == memory:
+            if not 0 <= value.offset < 2**32:
+                raise ConversionError("", repr(value), "an unsigned 32-bit offset")
+            return value.offset
+        offset = memory.allocate(self.element.size, self.element.align)
+        memory.write(offset, value.memory.read(value.offset, self.element.size))
+        return offset
+
+    def show(self, value: Any) -> str:
+        try:
+            return f"&{self.element.show(value.load())}"
+        except HostmodError:
+            return f"0x{value.offset:x} (unreadable)"
+
+
+class NullablePointerType(PointerType):
+    """A `Pointer`, or None for the offset 0."""
+
+    code = "pointer?"
+
+    def __init__(self, element: GuestType[Any]) -> None:
+        super().__init__(element)
+        self.name += " | None"
+
+    def load_value(self, memory: Memory, words: Sequence[Word]) -> Any:
+        return None if words[0] == 0 else super().load_value(memory, words)
+
+    def store_value(self, memory: Memory, value: Any) -> Sequence[Word]:
+        return (0,) if value is None else super().store_value(memory, value)
+
+    def show(self, value: Any) -> str:
+        return "null" if value is None else super().show(value)
+
+
+class ListType(WordsType[Any]):
+    """A `List`: a pointer and a number of objects, checked as a whole when it is loaded."""
+
+    core = ("i32", "i32")
+    layout = Struct("<II")
+    size = 8
+    align = 4
+    code = "list"
+
+    def __init__(self, element: GuestType[Any]) -> None:
+        self.element = element
+        self.name = f"List[{element}]"
+
+    def _key(self) -> tuple[object, ...]:
+        return (self.element,)
+
+    def load_value(self, memory: Memory, words: Sequence[Word]) -> Any:
+        offset, length = words
+        return List(Pointer(memory, offset, self.element), length)
+
+    def store_value(self, memory: Memory, value: Any) -> Sequence[Word]:
+        if isinstance(value, List):
+            pointer = value.pointer
+            if pointer.type != self.element:
+                raise ConversionError("", repr(value), str(self))
+            if pointer.memory is memory or pointer.memory == memory:
+                return pointer.offset, value.length
+        elif not isinstance(value, Sequence) or isinstance(value, str | bytes):
+            raise ConversionError("", f"{value!r} ({type(value).__name__})", f"{self} (a List or a sequence)")
+        step = self.element.size
+        offset = memory.allocate(len(value) * step, self.element.align)
+        for index, item in enumerate(value):
+            self.element.store_object(memory, offset + index * step, item)
+        return offset, len(value)
+
+    def show(self, value: Any) -> str:
+        shown: list[str] = []
+        try:
+            for index in range(min(len(value), MAX_SHOWN_ITEMS)):
+                shown.append(self.element.show(value[index]))
+        except HostmodError:
+            shown.append("(unreadable)")
+        more = f", ...] ({len(value)} items)" if len(value) > MAX_SHOWN_ITEMS else "]"
+        return f"[{', '.join(shown)}{more}"

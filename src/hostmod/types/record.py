@@ -1,0 +1,428 @@
+"""Guest types of records: `@struct` classes with C layout, and fixed arrays inside them."""
+
+from __future__ import annotations
+
+import dataclasses
+import linecache
+import struct as _struct
+import sys
+import typing
+from collections.abc import Callable, Iterator, Sequence
+from struct import Struct
+from typing import Any, TypeVar, dataclass_transform, overload
+
+from hostmod.errors import ConversionError, DeclarationError, SegmentationFault
+from hostmod.memory import FixedSizeMemory, Memory
+from hostmod.types.base import GuestType, Inline, describe, resolve_object
+from hostmod.types.view import show_bytes
+
+C = TypeVar("C", bound=type)
+
+
+class Field:
+    """One field of a struct: its name, guest type, and offset from the struct's start in bytes."""
+
+    __slots__ = ("name", "offset", "type")
+
+    def __init__(self, name: str, type: GuestType[Any], offset: int) -> None:
+        self.name = name
+        self.type = type
+        self.offset = offset
+
+    def __repr__(self) -> str:
+        return f"Field({self.name!r}, {self.type}, offset={self.offset})"
+
+
+class StructType(GuestType[Any]):
+    """A `@struct` class: its fields one after the other, each at a multiple of its alignment, as a C compiler lays
+    them out for wasm32."""
+
+    code = "struct"
+    result = "take an out: Pointer parameter and store the struct through it"
+
+    def __init__(self, cls: type, fields: Sequence[tuple[str, GuestType[Any]]]) -> None:
+        self.cls = cls
+        self.name = cls.__name__
+        offset = 0
+        align = 1
+        placed = []
+        for name, type_ in fields:
+            offset = -(-offset // type_.align) * type_.align
+            placed.append(Field(name, type_, offset))
+            offset += type_.size
+            align = max(align, type_.align)
+        self.fields = tuple(placed)
+        self.align = align
+        self.size = -(-offset // align) * align
+        self._generate()
+
+    def _key(self) -> tuple[object, ...]:
+        return (self.cls,)
+
+    def offsetof(self, name: str) -> int:
+        """Offset of a field in bytes; KeyError if there is none of that name."""
+        for field in self.fields:
+            if field.name == name:
+                return field.offset
+        raise KeyError(name)
+
+    def load_object(self, memory: Memory, offset: int) -> Any:
+        return self._load(memory, offset)
+
+    def store_object(self, memory: Memory, offset: int, value: Any) -> None:
+        if not isinstance(value, self.cls):
+            raise ConversionError("", f"{value!r} ({type(value).__name__})", self.name)
+        try:
+            self._store(memory, offset, value)
+        except (_struct.error, OverflowError, TypeError, ConversionError) as error:
+            raise self._explain(memory, value, error) from error
+
+    def _explain(self, memory: Memory, value: Any, error: Exception) -> ConversionError:
+        """Find the field that does not fit."""
+        for field in self.fields:
+            scratch = _Scratch(memory, bytes(field.type.size))
+            try:
+                field.type.store_object(scratch, 0, getattr(value, field.name))
+            except ConversionError as cause:
+                where = f"{self.name}.{field.name}"
+                where += cause.where[cause.where.index(".") :] if "." in cause.where else cause.where
+                return ConversionError(where, cause.found, cause.expected, cause.write)
+        return (
+            error
+            if isinstance(error, ConversionError)
+            else ConversionError(self.name, str(error), "a value that fits")
+        )
+
+    def inline(self) -> Inline | None:
+        parts = [field.type.inline() for field in self.fields]
+        if not all(parts) or sum(len(part.codes) for part in parts if part) > 64:
+            return None
+        codes, cls = "", f"struct_{id(self)}"
+        names: dict[str, object] = {cls: self.cls, "StructMismatch": self._mismatch}
+        loads: list[tuple[Inline, int, int]] = []
+        count = at = 0
+        for field, part in zip(self.fields, parts, strict=True):
+            if part is None:
+                return None
+            codes += "x" * (field.offset - at) + part.codes
+            width = _items(part.codes)
+            loads.append((part, count, count + width))
+            count += width
+            at = field.offset + field.type.size
+            names.update(part.names)
+        codes += "x" * (self.size - at)
+
+        def load(values: list[str]) -> str:
+            return f"{cls}({', '.join(part.load(values[start:stop]) for part, start, stop in loads)})"
+
+        def store(value: str) -> list[str]:
+            checked = f"StructMismatch({value}, {cls})"
+            return [
+                item
+                for index, (field, (part, _, _)) in enumerate(zip(self.fields, loads, strict=True))
+                for item in part.store(f"{checked if index == 0 else value}.{field.name}")
+            ]
+
+        return Inline(codes, load, store, names)
+
+    @staticmethod
+    def _mismatch(value: Any, cls: type) -> Any:
+        if not isinstance(value, cls):
+            raise ConversionError("", f"{value!r} ({type(value).__name__})", cls.__name__)
+        return value
+
+    def _generate(self) -> None:
+        """Compile `_load` and `_store`: one unpack or pack for a struct of plain fields, one call a field otherwise."""
+        inline = self.inline()
+        names: dict[str, Any] = {"cls": self.cls, "SegmentationFault": SegmentationFault}
+        lines: list[str] = []
+        if inline is not None:
+            self.layout = layout = Struct("<" + inline.codes)
+            names.update(inline.names, unpack=layout.unpack_from, pack=layout.pack)
+            values = [f"v{index}" for index in range(_items(inline.codes))]
+            lines += [
+                "def load(memory, offset):",
+                "    window = memory._window()",
+                f"    if offset < 0 or offset + {self.size} > len(window):",
+                f"        raise SegmentationFault(offset, {self.size}, len(window))",
+                f"    {', '.join(values)}, = unpack(window, offset)",
+                f"    return {inline.load(values)}",
+                "def store(memory, offset, value):",
+                f"    data = pack({', '.join(inline.store('value'))})",
+                "    window = memory._window()",
+                f"    if offset < 0 or offset + {self.size} > len(window):",
+                f"        raise SegmentationFault(offset, {self.size}, len(window))",
+                f"    window[offset : offset + {self.size}] = data",
+            ]
+        else:
+            for index, field in enumerate(self.fields):
+                names[f"t{index}"] = field.type
+            loads = [
+                f"t{index}.load_object(memory, offset + {field.offset})"
+                for index, field in enumerate(self.fields)
+            ]
+            lines += [
+                "def load(memory, offset):",
+                f"    memory.end(offset, {self.size})",
+                f"    return cls({', '.join(loads)})",
+            ]
+            # Stored into a copy first, so that a field that does not fit leaves the memory as it was.
+            lines += [
+                "def store(memory, offset, value):",
+                f"    scratch = Scratch(memory, memory.read(offset, {self.size}))",
+                *(
+                    f"    t{index}.store_object(scratch, {field.offset}, value.{field.name})"
+                    for index, field in enumerate(self.fields)
+                ),
+                "    memory.write(offset, scratch._window())",
+            ]
+            names["Scratch"] = _Scratch
+        source = "\n".join(lines) + "\n"
+        filename = f"<hostmod struct {self.cls.__module__}.{self.cls.__qualname__}>"
+        # Generated code that a traceback can show and a debugger can step into, as attrs and dataclasses do.
+        linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
+        exec(compile(source, filename, "exec"), names)
+        self._load: Callable[[Memory, int], Any] = names["load"]
+        self._store: Callable[[Memory, int, Any], None] = names["store"]
+
+    def show(self, value: Any) -> str:
+        inner = ", ".join(
+            f"{field.name}: {field.type.show(getattr(value, field.name))}" for field in self.fields
+        )
+        return f"{{{inner}}}"
+
+
+class _Scratch(FixedSizeMemory):
+    """The bytes of one struct, while it is being stored; its values' own bytes go to the real memory."""
+
+    __slots__ = ("_target",)
+
+    def __init__(self, target: Memory, data: bytes) -> None:
+        self._buffer = bytearray(data)
+        self._view = memoryview(self._buffer)
+        self._next = 0
+        self._target = target
+
+    def allocate(self, size: int, align: int = 1) -> int:
+        return self._target.allocate(size, align)
+
+    def __eq__(self, other: object) -> bool:
+        return other is self or other is self._target
+
+    __hash__ = None  # type: ignore[assignment]  # equal to its target, of another identity
+
+
+def _items(codes: str) -> int:
+    return sum(1 for code in codes if code != "x")
+
+
+class Length:
+    """The number of elements of a fixed array in a struct: ``Annotated[list[Float32], Length(4)]``.
+
+    ``Annotated[bytes, Length(16)]`` is a field of 16 bytes.
+    """
+
+    def __init__(self, length: int) -> None:
+        if not isinstance(length, int) or isinstance(length, bool) or length < 1:
+            raise DeclarationError("Length", f"{length!r}", "a number of elements, 1 or more")
+        self.length = length
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Length) and other.length == self.length
+
+    def __hash__(self) -> int:
+        return hash((Length, self.length))
+
+    def __repr__(self) -> str:
+        return f"Length({self.length})"
+
+    def __guest_type_of__(self, inner: object, where: str) -> GuestType[Any]:
+        if inner is bytes:
+            return FixedBytesType(self.length)
+        arguments = typing.get_args(inner)
+        if typing.get_origin(inner) is list and len(arguments) == 1:
+            return FixedArrayType(resolve_object(arguments[0], where), self.length)
+        raise DeclarationError(
+            where,
+            describe(inner),
+            "a list or bytes",
+            f"write Annotated[list[Uint32], {self!r}] or Annotated[bytes, {self!r}]",
+        )
+
+
+class FixedBytesType(GuestType[bytes]):
+    """A number of bytes inside a struct, as `bytes` of just that length."""
+
+    code = "fixed bytes"
+    result = "take an out: Bytes parameter"
+
+    def __init__(self, length: int) -> None:
+        self.size = length
+        self.name = f"bytes of length {length}"
+
+    def _key(self) -> tuple[object, ...]:
+        return (self.size,)
+
+    def load_object(self, memory: Memory, offset: int) -> bytes:
+        return memory.read(offset, self.size)
+
+    def store_object(self, memory: Memory, offset: int, value: bytes) -> None:
+        memory.write(offset, self.check(value))
+
+    def check(self, value: bytes) -> bytes:
+        """Return the value, padded with zeros as C does, or raise ConversionError if it is longer."""
+        if not isinstance(value, bytes | bytearray | memoryview):
+            raise ConversionError("", f"{value!r} ({type(value).__name__})", self.name)
+        data = bytes(value)
+        if len(data) > self.size:
+            raise ConversionError("", f"{len(data)} bytes", self.name)
+        return data.ljust(self.size, b"\0")
+
+    def show(self, value: bytes) -> str:
+        return show_bytes(value)
+
+
+class FixedArrayType(GuestType[list[Any]]):
+    """A number of elements inside a struct, as a list of just that length."""
+
+    code = "fixed array"
+    result = "take an out: Pointer parameter"
+
+    def __init__(self, element: GuestType[Any], length: int) -> None:
+        self.element = element
+        self.length = length
+        self.size = element.size * length
+        self.align = element.align
+        self.name = f"list[{element}] of length {length}"
+
+    def _key(self) -> tuple[object, ...]:
+        return (self.element, self.length)
+
+    def load_object(self, memory: Memory, offset: int) -> list[Any]:
+        memory.end(offset, self.size)
+        return [
+            self.element.load_object(memory, offset + index * self.element.size)
+            for index in range(self.length)
+        ]
+
+    def store_object(self, memory: Memory, offset: int, value: list[Any]) -> None:
+        items = self.check(value)
+        scratch = _Scratch(memory, memory.read(offset, self.size))
+        for index, item in enumerate(items):
+            try:
+                self.element.store_object(scratch, index * self.element.size, item)
+            except ConversionError as error:
+                raise ConversionError(
+                    f"[{index}]{error.where}", error.found, error.expected, error.write
+                ) from error
+        memory.write(offset, scratch._window())
+
+    def check(self, value: Sequence[Any]) -> Sequence[Any]:
+        """Return the value if it is a sequence of the right length, or raise ConversionError."""
+        try:
+            length = len(value)
+        except TypeError:
+            raise ConversionError("", f"{value!r} ({type(value).__name__})", self.name) from None
+        if length != self.length:
+            raise ConversionError("", f"{length} elements", self.name)
+        return value
+
+    def inline(self) -> Inline | None:
+        part = self.element.inline()
+        if part is None or self.length > 16:
+            return None
+        width = _items(part.codes)
+        check = f"check_{id(self)}"
+
+        def load(values: list[str]) -> str:
+            return f"[{', '.join(part.load(values[at * width : (at + 1) * width]) for at in range(self.length))}]"
+
+        def store(value: str) -> list[str]:
+            whole = f"{check}({value})"
+            return [
+                item
+                for at in range(self.length)
+                for item in part.store(f"{whole if at == 0 else value}[{at}]")
+            ]
+
+        return Inline(part.codes * self.length, load, store, {check: self.check, **part.names})
+
+    def show(self, value: list[Any]) -> str:
+        return f"[{', '.join(self.element.show(item) for item in value)}]"
+
+
+@overload
+def struct(cls: C) -> C: ...
+@overload
+def struct(*, frozen: bool = False) -> Callable[[C], C]: ...
+@dataclass_transform()
+def struct(cls: type | None = None, *, frozen: bool = False) -> Any:
+    """Make a class of annotated fields a record in guest memory: a dataclass with slots and a C layout.
+
+    Fields can be any type with a place in memory: numbers, enums, pointers, strings, lists, other structs, and fixed
+    arrays by `Length`. ``Point.__struct__.size`` and ``.offsetof("x")`` tell the layout.
+
+    >>> from hostmod.types import Float64, Uint8
+    >>> @struct
+    ... class Sample:
+    ...     kind: Uint8
+    ...     value: Float64
+    >>> sizeof(Sample), offsetof(Sample, "value")
+    (16, 8)
+    """
+    if cls is None:
+        return lambda cls: _struct_class(cls, frozen, 2)
+    return _struct_class(cls, frozen, 2)
+
+
+def _struct_class(cls: type, frozen: bool, depth: int) -> type:
+    frame = sys._getframe(depth)
+    try:
+        hints = typing.get_type_hints(cls, localns={**frame.f_locals, cls.__name__: cls}, include_extras=True)
+    except (NameError, TypeError, SyntaxError) as error:
+        raise DeclarationError(
+            cls.__name__,
+            f"an annotation that cannot be read: {error}",
+            "names that are defined",
+            "define or import it above the class",
+        ) from error
+    finally:
+        del frame
+    own = dataclasses.dataclass(slots=True, frozen=frozen)(cls)
+    fields = []
+    for field in dataclasses.fields(own):
+        if not field.init:
+            raise DeclarationError(f"{cls.__name__}.{field.name}", "field(init=False)", "a plain field")
+        fields.append((field.name, resolve_object(hints[field.name], f"{cls.__name__}.{field.name}")))
+    if not fields:
+        raise DeclarationError(
+            cls.__name__, "a struct without fields", "at least one", "write x: Float32, for example"
+        )
+    own.__struct__ = StructType(own, fields)  # type: ignore[attr-defined]  # the class gains it here
+
+    def guest_type(arguments: tuple[object, ...], where: str) -> GuestType[Any]:
+        return typing.cast("GuestType[Any]", own.__struct__)  # type: ignore[attr-defined]  # set above
+
+    own.__guest_type__ = staticmethod(guest_type)  # type: ignore[attr-defined]  # the class gains it here
+    return own
+
+
+def sizeof(type: object) -> int:
+    """Bytes that an object of a type takes in memory, padding included."""
+    return resolve_object(type, "sizeof").size
+
+
+def offsetof(cls: type, name: str) -> int:
+    """Offset in bytes of a struct's field."""
+    found = resolve_object(cls, "offsetof")
+    if not isinstance(found, StructType):
+        raise DeclarationError("offsetof", str(found), "a @struct class")
+    return found.offsetof(name)
+
+
+def fields(cls: type) -> Iterator[Field]:
+    """Iterate over a struct's fields in memory order."""
+    found = resolve_object(cls, "fields")
+    if not isinstance(found, StructType):
+        raise DeclarationError("fields", str(found), "a @struct class")
+    return iter(found.fields)

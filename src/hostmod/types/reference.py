@@ -1,0 +1,95 @@
+"""Guest types that hold no bytes: `ExternRef` and `Caller`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+from hostmod.errors import StaleMemoryError
+from hostmod.memory import Memory
+from hostmod.types.base import GuestType, Word
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class ExternRefType(GuestType[Any]):
+    """Any Python object, which the guest can hold and pass back but not look into; None is the null reference."""
+
+    name = "ExternRef"
+    core = ("externref",)
+    code = "externref"
+
+    def load_value(self, memory: Memory, words: Sequence[Word]) -> Any:
+        return words[0]
+
+    def store_value(self, memory: Memory, value: Any) -> Sequence[Word]:
+        return (value,)
+
+    def show(self, value: Any) -> str:
+        text = repr(value)
+        return text if len(text) <= 80 else text[:77] + "..."
+
+
+EXTERNREF = ExternRefType()
+ExternRef = Annotated[Any, EXTERNREF]
+
+
+class Caller:
+    """The guest that is calling: a parameter that takes no core value, anywhere in a signature.
+
+    `memory` is its memory, `get` and ``[]`` its exports, `raw` wasmtime-py's own `wasmtime.Caller`. All of them end
+    with the call.
+    """
+
+    __slots__ = ("_made", "_make", "memory")
+
+    memory: Memory
+
+    def __init__(self, memory: Memory, make: Callable[[], Any]) -> None:
+        self.memory = memory
+        self._make: Callable[[], Any] | None = make
+        self._made: Any = None
+
+    @property
+    def raw(self) -> Any:
+        """The `wasmtime.Caller` of this call; StaleMemoryError after it."""
+        if self._make is None:
+            raise StaleMemoryError("a Caller was used after its call", "use it during the call only")
+        if self._made is None:
+            self._made = self._make()
+        return self._made
+
+    def get(self, name: str) -> Any:
+        """Return what the calling guest exports as `name`, as a wasmtime object, or None."""
+        return self.raw.get(name)
+
+    def __getitem__(self, name: str) -> Any:
+        """Return what the calling guest exports as `name`; KeyError if it exports no such thing."""
+        return self.raw[name]
+
+    def _end(self) -> None:
+        self._make = None
+        if self._made is not None:
+            self._made._invalidate()
+
+    def __repr__(self) -> str:
+        return "<Caller, ended>" if self._make is None else "<Caller>"
+
+    @classmethod
+    def __guest_type__(cls, arguments: tuple[object, ...], where: str) -> GuestType[Any]:
+        return CALLER
+
+
+class CallerType(GuestType[Caller]):
+    """The `Caller` parameter."""
+
+    name = "Caller"
+    code = "caller"
+    result = "a Caller is a parameter only"
+
+    def show(self, value: Caller) -> str:
+        return "caller"
+
+
+CALLER = CallerType()

@@ -1,0 +1,269 @@
+"""Guest types of one number: integers, floats, booleans, durations and error numbers."""
+
+from __future__ import annotations
+
+import datetime
+import operator
+import struct
+from collections.abc import Sequence
+from struct import Struct
+from typing import Annotated, Any, SupportsIndex
+
+from hostmod.errors import ConversionError, error_string
+from hostmod.memory import Memory
+from hostmod.types.base import CoreType, GuestType, Inline, Word
+
+
+class ScalarType(GuestType[Any]):
+    """A number that takes one core value; `format` is its `struct` character in memory."""
+
+    format: str = "i"
+    python: type = int
+
+    def __init__(self, name: str, core: CoreType, format: str) -> None:
+        self.name = name
+        self.core = (core,)
+        self.format = format
+        self.layout = Struct("<" + format)
+        self.size = self.align = self.layout.size
+
+    def _key(self) -> tuple[object, ...]:
+        return (self.name, self.format)
+
+    def load_object(self, memory: Memory, offset: int) -> Any:
+        return memory.unpack(self.layout, offset)[0]
+
+    def store_object(self, memory: Memory, offset: int, value: Any) -> None:
+        try:
+            memory.pack(self.layout, offset, value)
+        except (struct.error, OverflowError, TypeError) as error:
+            raise self.refuse(value) from error
+
+    def inline(self) -> Inline:
+        return Inline(self.format, lambda names: names[0], lambda value: [value])
+
+    def refuse(self, value: object, where: str = "") -> ConversionError:
+        """Return the error for a value that does not fit."""
+        return ConversionError(where, _found(value), self.expected)
+
+    @property
+    def expected(self) -> str:
+        """What fits, in words."""
+        return str(self)
+
+
+def _found(value: object) -> str:
+    text = repr(value)
+    if len(text) > 60:
+        text = text[:57] + "..."
+    return text if isinstance(value, int | float) else f"{text} ({type(value).__name__})"
+
+
+class IntegerType(ScalarType):
+    """An integer of 8 to 64 bits. Loads keep the low bits; a value out of range is refused, never wrapped."""
+
+    code = "int"
+
+    def __init__(self, name: str, core: CoreType, format: str) -> None:
+        super().__init__(name, core, format)
+        self.bits = 8 * self.size
+        self.signed = format.islower()
+        self.low = -(1 << (self.bits - 1)) if self.signed else 0
+        self.high = (1 << (self.bits - 1)) - 1 if self.signed else (1 << self.bits) - 1
+
+    @property
+    def expected(self) -> str:
+        return f"{self} ({self.low} to {self.high})"
+
+    def load_value(self, memory: Memory, words: Sequence[Word]) -> int:
+        value = words[0] & ((1 << self.bits) - 1)
+        return value - (1 << self.bits) if self.signed and value > self.high else value
+
+    def store_value(self, memory: Memory, value: SupportsIndex) -> Sequence[Word]:
+        return (self.check(value),)
+
+    def check(self, value: SupportsIndex, where: str = "") -> int:
+        """Return the value as an int, or raise ConversionError."""
+        try:
+            number = operator.index(value)
+        except TypeError:
+            raise self.refuse(value, where) from None
+        if not self.low <= number <= self.high:
+            raise self.refuse(value, where)
+        return number
+
+    def show(self, value: int) -> str:
+        return str(int(value))
+
+
+class FloatType(ScalarType):
+    """An IEEE 754 binary32 or binary64 number; a finite value too large for binary32 is refused."""
+
+    code = "float"
+    python = float
+
+    @property
+    def expected(self) -> str:
+        return f"{self} (a float{' of at most 3.4028234663852886e+38' if self.size == 4 else ''})"
+
+    def load_value(self, memory: Memory, words: Sequence[Word]) -> float:
+        return float(words[0])
+
+    def store_value(self, memory: Memory, value: float) -> Sequence[Word]:
+        try:
+            self.layout.pack(value)
+        except (struct.error, OverflowError, TypeError) as error:
+            raise self.refuse(value) from error
+        return (float(value),)
+
+    def show(self, value: float) -> str:
+        return repr(float(value))
+
+
+class BoolType(ScalarType):
+    """A truth value: any non-zero core value or byte is true, and true is stored as 1."""
+
+    code = "bool"
+    python = bool
+
+    def __init__(self) -> None:
+        super().__init__("Bool", "i32", "?")
+
+    @property
+    def expected(self) -> str:
+        return "Bool (True or False)"
+
+    def load_value(self, memory: Memory, words: Sequence[Word]) -> bool:
+        return words[0] != 0
+
+    def store_value(self, memory: Memory, value: bool) -> Sequence[Word]:
+        return (int(self.check(value)),)
+
+    def store_object(self, memory: Memory, offset: int, value: bool) -> None:
+        super().store_object(memory, offset, self.check(value))
+
+    def check(self, value: object, where: str = "") -> bool:
+        """Return the value if it is True or False (or numpy's), or raise ConversionError."""
+        if value is True or value is False:
+            return value
+        if type(value).__name__ in ("bool", "bool_") and type(value).__module__ == "numpy":
+            return bool(value)
+        raise self.refuse(value, where)
+
+    def inline(self) -> Inline:
+        return Inline(
+            "?", lambda names: names[0], lambda value: [f"check_bool({value})"], {"check_bool": self.check}
+        )
+
+    def show(self, value: bool) -> str:
+        return "true" if value else "false"
+
+
+class Duration(int):
+    """A span of time in nanoseconds: an int that shows as ``1.5s``.
+
+    >>> Duration(1_500_000_000)
+    Duration('1.5s')
+    >>> str(Duration.of(datetime.timedelta(milliseconds=250)))
+    '250ms'
+    """
+
+    __slots__ = ()
+
+    @classmethod
+    def of(cls, delta: datetime.timedelta) -> Duration:
+        """Make one from a `datetime.timedelta`."""
+        return cls(((delta.days * 86400 + delta.seconds) * 1_000_000 + delta.microseconds) * 1000)
+
+    @property
+    def timedelta(self) -> datetime.timedelta:
+        """The same span as a `datetime.timedelta`, rounded down to microseconds; OverflowError past its range."""
+        return datetime.timedelta(microseconds=int(self) // 1000)
+
+    def __str__(self) -> str:
+        nanoseconds = abs(int(self))
+        sign = "-" if self < 0 else ""
+        if nanoseconds < 1_000_000_000:
+            for unit, size in (("ms", 1_000_000), ("µs", 1_000), ("ns", 1)):
+                if nanoseconds >= size:
+                    return f"{sign}{_decimal(nanoseconds, size)}{unit}"
+            return "0s"
+        minutes, rest = divmod(nanoseconds, 60_000_000_000)
+        hours, minutes = divmod(minutes, 60)
+        text = f"{hours}h" if hours else ""
+        text += f"{minutes}m" if hours or minutes else ""
+        return f"{sign}{text}{_decimal(rest, 1_000_000_000)}s"
+
+    def __repr__(self) -> str:
+        return f"Duration({str(self)!r})"
+
+    @classmethod
+    def __guest_type__(cls, arguments: tuple[object, ...], where: str) -> GuestType[Any]:
+        return DURATION
+
+
+def _decimal(value: int, unit: int) -> str:
+    whole, part = divmod(value, unit)
+    digits = f"{part:0{len(str(unit)) - 1}d}".rstrip("0") if unit > 1 else ""
+    return f"{whole}.{digits}" if digits else str(whole)
+
+
+class DurationType(IntegerType):
+    """A `Duration`: signed 64-bit nanoseconds."""
+
+    code = "duration"
+
+    def __init__(self) -> None:
+        super().__init__("Duration", "i64", "q")
+
+    def load_value(self, memory: Memory, words: Sequence[Word]) -> Duration:
+        return Duration(super().load_value(memory, words))
+
+    def load_object(self, memory: Memory, offset: int) -> Duration:
+        return Duration(super().load_object(memory, offset))
+
+    def inline(self) -> Inline:
+        return Inline(
+            "q", lambda names: f"Duration({names[0]})", lambda value: [value], {"Duration": Duration}
+        )
+
+    def show(self, value: int) -> str:
+        return str(Duration(value))
+
+
+class ErrnoType(IntegerType):
+    """An error number; 0 is success. Source: wazergo's ``Errno``."""
+
+    def __init__(self) -> None:
+        super().__init__("Errno", "i32", "i")
+
+    def show(self, value: int) -> str:
+        return error_string(value) if value == 0 else f"ERROR: {error_string(value)}"
+
+
+INT8 = IntegerType("Int8", "i32", "b")
+INT16 = IntegerType("Int16", "i32", "h")
+INT32 = IntegerType("Int32", "i32", "i")
+INT64 = IntegerType("Int64", "i64", "q")
+UINT8 = IntegerType("Uint8", "i32", "B")
+UINT16 = IntegerType("Uint16", "i32", "H")
+UINT32 = IntegerType("Uint32", "i32", "I")
+UINT64 = IntegerType("Uint64", "i64", "Q")
+FLOAT32 = FloatType("Float32", "f32", "f")
+FLOAT64 = FloatType("Float64", "f64", "d")
+BOOL = BoolType()
+DURATION = DurationType()
+ERRNO = ErrnoType()
+
+Int8 = Annotated[int, INT8]
+Int16 = Annotated[int, INT16]
+Int32 = Annotated[int, INT32]
+Int64 = Annotated[int, INT64]
+Uint8 = Annotated[int, UINT8]
+Uint16 = Annotated[int, UINT16]
+Uint32 = Annotated[int, UINT32]
+Uint64 = Annotated[int, UINT64]
+Float32 = Annotated[float, FLOAT32]
+Float64 = Annotated[float, FLOAT64]
+Bool = Annotated[bool, BOOL]
+Errno = Annotated[int, ERRNO]

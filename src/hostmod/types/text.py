@@ -1,0 +1,109 @@
+"""Guest types of text: `String` (pointer and length) and `CString` (ends with a NUL byte)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from struct import Struct
+from typing import Annotated
+
+from hostmod.errors import ConversionError, InvalidStringError
+from hostmod.memory import Memory
+from hostmod.types.base import Word, WordsType
+
+MAX_SHOWN = 64
+"""Characters of a string, or bytes of a buffer, that a log line shows."""
+
+
+def show_text(value: str) -> str:
+    """Show text in double quotes, cut where it is long."""
+    if len(value) > MAX_SHOWN:
+        return f'{json.dumps(value[:MAX_SHOWN], ensure_ascii=False)[:-1]}... ({len(value)} characters)"'
+    return json.dumps(value, ensure_ascii=False)
+
+
+def decode(data: bytes | memoryview, offset: int, errors: str) -> str:
+    """Decode UTF-8 by a policy of `codecs`; InvalidStringError if it says no."""
+    try:
+        return str(data, "utf-8", errors)
+    except UnicodeDecodeError as error:
+        raise InvalidStringError(offset, bytes(data), f"{error.reason} at byte {error.start}") from None
+
+
+class _TextType(WordsType[str]):
+    """What `String` and `CString` share."""
+
+    result = "take an out: Bytes parameter, write into it and return the length: the guest owns its memory"
+
+    def __init__(self, errors: str = "strict") -> None:
+        self.errors = errors
+        self.name = type(self).__name__.removesuffix("Type") + ("" if errors == "strict" else f"[{errors}]")
+        self.size = self.layout.size
+
+    def _key(self) -> tuple[object, ...]:
+        return (self.errors,)
+
+    def encode(self, value: str) -> bytes:
+        """Encode by the policy; ConversionError if it is no str, or holds what UTF-8 cannot."""
+        if not isinstance(value, str):
+            raise ConversionError("", f"{value!r} ({type(value).__name__})", str(self))
+        try:
+            return value.encode("utf-8", "strict" if self.errors == "replace" else self.errors)
+        except UnicodeEncodeError as error:
+            raise ConversionError("", f"{value!r} ({error.reason})", "text that UTF-8 can encode") from None
+
+    def show(self, value: str) -> str:
+        return show_text(value)
+
+
+class StringType(_TextType):
+    """Text as a pointer and a length in bytes.
+
+    `errors` is a policy of `codecs` for bytes that are no UTF-8: ``"strict"`` traps the guest, ``"replace"``,
+    ``"surrogateescape"``, ``"ignore"`` and the others do as they do in `bytes.decode`.
+    """
+
+    core = ("i32", "i32")
+    layout = Struct("<II")
+    align = 4
+    code = "string"
+
+    def load_value(self, memory: Memory, words: Sequence[Word]) -> str:
+        offset, length = words
+        return decode(memory.read(offset, length), offset, self.errors)
+
+    def store_value(self, memory: Memory, value: str) -> Sequence[Word]:
+        data = self.encode(value)
+        offset = memory.allocate(len(data))
+        memory.write(offset, data)
+        return offset, len(data)
+
+
+class CStringType(_TextType):
+    """Text as a pointer to bytes that end with a NUL, which is not part of it."""
+
+    core = ("i32",)
+    layout = Struct("<I")
+    align = 4
+    code = "cstring"
+
+    def load_value(self, memory: Memory, words: Sequence[Word]) -> str:
+        offset = words[0]
+        return decode(memory.read(offset, memory.find(0, offset) - offset), offset, self.errors)
+
+    def store_value(self, memory: Memory, value: str) -> Sequence[Word]:
+        data = self.encode(value)
+        if b"\0" in data:
+            raise ConversionError(
+                "", f"{value!r} (holds a NUL)", "text without NUL characters", "String can hold them"
+            )
+        offset = memory.allocate(len(data) + 1)
+        memory.write(offset, data + b"\0")
+        return (offset,)
+
+
+STRING = StringType()
+CSTRING = CStringType()
+
+String = Annotated[str, STRING]
+CString = Annotated[str, CSTRING]

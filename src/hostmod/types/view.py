@@ -1,0 +1,117 @@
+"""Guest types that show guest memory in place: `Bytes` and `Array`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from struct import Struct
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+from hostmod.errors import ConversionError, DeclarationError
+from hostmod.memory import Memory
+from hostmod.types.base import Word, WordsType, describe, resolve
+from hostmod.types.scalar import FloatType, IntegerType, ScalarType
+
+T = TypeVar("T")
+
+MAX_SHOWN_BYTES = 32
+"""Bytes of a buffer that a log line shows."""
+
+
+def show_bytes(value: Any) -> str:
+    """Show bytes in double quotes, cut where they are many."""
+    flat = memoryview(value).cast("B")
+    data = bytes(flat[:MAX_SHOWN_BYTES])
+    body = "".join(_escaped(byte) for byte in data)
+    return f'b"{body}"' if len(flat) == len(data) else f'b"{body}... ({len(flat)} bytes)"'
+
+
+def _escaped(byte: int) -> str:
+    if byte in b'"\\':
+        return "\\" + chr(byte)
+    return chr(byte) if 32 <= byte < 127 else f"\\x{byte:02x}"
+
+
+class BytesType(WordsType[memoryview]):
+    """Guest memory as a writable memoryview: a pointer and a length in bytes; nothing is copied."""
+
+    name = "Bytes"
+    core = ("i32", "i32")
+    layout = Struct("<II")
+    size = 8
+    align = 4
+    code = "bytes"
+    format = "B"
+    step = 1
+    result = "take an out: Bytes parameter, write into it and return the length: the guest owns its memory"
+
+    def load_value(self, memory: Memory, words: Sequence[Word]) -> memoryview:
+        offset, length = words
+        view = memory.view(offset, length * self.step)
+        return view if self.format == "B" else view.cast(self.format)
+
+    def store_value(self, memory: Memory, value: memoryview | bytes | bytearray) -> Sequence[Word]:
+        try:
+            source = memoryview(value)
+        except TypeError:
+            raise ConversionError(
+                "", f"{value!r} ({type(value).__name__})", f"{self} (bytes, bytearray or memoryview)"
+            ) from None
+        with source:
+            if source.nbytes % self.step or not source.c_contiguous:
+                raise ConversionError(
+                    "", f"{source.nbytes} bytes", f"{self} (whole elements of {self.step} bytes, contiguous)"
+                )
+            offset = memory.allocate(source.nbytes, self.step)
+            memory.write(offset, source)
+            return offset, source.nbytes // self.step
+
+    def show(self, value: memoryview) -> str:
+        return show_bytes(value)
+
+
+class ArrayType(BytesType):
+    """Guest memory as a memoryview of primitive elements: a pointer and a number of elements; nothing is copied."""
+
+    code = "array"
+
+    def __init__(self, element: ScalarType) -> None:
+        self.element = element
+        self.name = f"Array[{element}]"
+        self.format = element.format
+        self.step = element.size
+
+    def _key(self) -> tuple[object, ...]:
+        return (self.element,)
+
+    def show(self, value: memoryview) -> str:
+        items = [self.element.show(item) for item in memoryview(value)[:8]]
+        return (
+            f"[{', '.join(items)}]"
+            if len(items) == len(value)
+            else f"[{', '.join(items)}, ...] ({len(value)} items)"
+        )
+
+
+BYTES = BytesType()
+Bytes = Annotated[memoryview, BYTES]
+
+if TYPE_CHECKING:
+    Array = Annotated[memoryview[T], BYTES]
+else:
+
+    class Array:
+        """``Array[T]``, T an integer or float: a typed memoryview of guest memory; `numpy.frombuffer` works on it."""
+
+        def __class_getitem__(cls, element: object) -> object:
+            found = resolve(element, f"Array[{describe(element).removeprefix('annotated ')}]")
+            if not isinstance(found, IntegerType | FloatType) or found.code not in ("int", "float"):
+                raise DeclarationError(
+                    f"Array[{found}]", str(found), "an integer or float type", f"write List[{found}]"
+                )
+            return Annotated[memoryview, ArrayType(found)]
+
+        @classmethod
+        def __guest_type__(cls, arguments: tuple[object, ...], where: str) -> object:
+            raise DeclarationError(
+                where, "annotated Array", "an element type", "write Array[Uint32], for example"
+            )

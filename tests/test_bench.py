@@ -1,0 +1,62 @@
+"""The benchmarks run and write what they promise; how fast anything is, is not tested."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+def run(*arguments: str, json_file: Path) -> tuple[str, dict[str, Any]]:
+    """Run a command of bench in a process of its own and return what it printed and what it wrote."""
+    done = subprocess.run(
+        [sys.executable, "-m", *arguments, "--quick", "--twin", "py", "--json", str(json_file)],
+        cwd=ROOT,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout, json.loads(json_file.read_text(encoding="utf-8"))
+
+
+def test_a_quick_run_measures_every_yardstick_and_says_on_what(tmp_path: Path) -> None:
+    printed, results = run("bench", json_file=tmp_path / "results.json")
+    assert {"date", "python", "wasmtime", "platform", "cpus", "command", "quick", "twins"} <= results.keys()
+    assert results["quick"] is True
+    (yardsticks,) = results["twins"].values()
+    assert list(results["twins"]) == ["py"]
+    assert list(yardsticks) == ["W1", "W2", "W3", "W4", "W5", "W6"]
+    for key, outcome in yardsticks.items():
+        assert f"{key} {outcome['work']}" in printed
+        assert min(outcome["by_hand_ns"], outcome["ours_ns"], outcome["python_call_ns"]) > 0
+        assert 0 < outcome["ratio_low"] <= outcome["ratio"] <= outcome["ratio_high"]
+        assert outcome["reached"] is (outcome["ratio"] >= outcome["target"])
+
+
+def test_markdown_has_a_line_for_each_yardstick_asked_for(tmp_path: Path) -> None:
+    printed, results = run("bench", "--markdown", "--only", "W1,W5", json_file=tmp_path / "results.json")
+    assert list(results["twins"]["py"]) == ["W1", "W5"]
+    lines = [line for line in printed.splitlines() if line.startswith("| W")]
+    assert [line[:4] for line in lines] == ["| W1", "| W5"]
+
+
+def test_an_unknown_yardstick_is_refused_with_the_names_to_choose_from(tmp_path: Path) -> None:
+    with pytest.raises(AssertionError, match="found w9, expected some of W1, W2, W3, W4, W5, W6"):
+        run("bench", "--only", "W9", json_file=tmp_path / "results.json")
+
+
+def test_a_quick_run_of_the_details_answers_every_question(tmp_path: Path) -> None:
+    printed, results = run("bench.details", json_file=tmp_path / "details.json")
+    sections = results["twins"]["py"]
+    assert len(sections) == 8
+    for title, rows in sections.items():
+        assert title in printed
+        assert all(row["ours"] > 0 for row in rows.values() if "memory" not in title)

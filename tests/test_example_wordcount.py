@@ -1,0 +1,158 @@
+"""The wordcount example: its counts are Python's own, and every errno reaches the guest and is handled there."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from hostmod.testing import call
+
+import demo
+import hostmod
+from kv import Entry, Kv, StoreFullError
+
+
+def count_in_python(text: bytes) -> Counter[str]:
+    """Count words as wordcount.c defines them: runs of ASCII letters and underscores, cut to 63 bytes."""
+    return Counter(word[:63].decode() for word in re.findall(rb"[A-Za-z_]+", text))
+
+
+@pytest.fixture(scope="module")
+def text() -> bytes:
+    return demo.library_text(1 << 20)
+
+
+def test_counts_are_the_same_as_pythons_own(text: bytes) -> None:
+    assert demo.count_words(text, Kv()) == (count_in_python(text), 0)
+
+
+PIECE = 65536
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(b"", id="no text"),
+        pytest.param(b"last word has no end", id="no final newline"),
+        pytest.param(b"a " * (PIECE // 2) + b"a", id="a piece that ends with a word's end"),
+        pytest.param(b" " * (PIECE - 2) + b"split in two", id="a word across two pieces"),
+        pytest.param(b"x" * (2 * PIECE + 1), id="a word across three pieces"),
+        pytest.param(b" ".join(b"y" * n for n in (62, 63, 64, 65)), id="words around the longest"),
+        pytest.param(bytes(range(256)) * 3, id="every byte"),
+        pytest.param("naïve café".encode(), id="letters that are not ASCII"),
+        pytest.param(
+            " ".join(f"w{'abcdefghij'[n % 10] * (n // 10 + 1)}" for n in range(600)).encode(), id="long words"
+        ),
+    ],
+)
+def test_words_are_found_in_unusual_texts(text: bytes) -> None:
+    assert demo.count_words(text, Kv()) == (count_in_python(text), 0)
+
+
+def test_top_words_are_printed_best_first_through_the_host(
+    text: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    outcome = demo.count_words(text, Kv(), top=10)
+    best = sorted(outcome.counts.items(), key=lambda item: (-item[1], item[0]))[:10]
+    assert capsys.readouterr().out.splitlines() == [f"{count:>10}  {word}" for word, count in best]
+
+
+def test_a_missing_key_and_a_small_buffer_come_back_as_errnos_and_are_handled(
+    caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Logged = hostmod.decorate(Kv, hostmod.log(logging.getLogger("kv")))
+    with caplog.at_level(logging.DEBUG, logger="kv"):
+        demo.count_words(b"a_word_of_over_sixteen_bytes", Logged())
+    results = [(line.partition("(")[0], line.rpartition(" → ")[2]) for line in caplog.messages]
+    enoent, enobufs = (hostmod.error_strings[number] for number in (2, 105))
+    assert results == [
+        ("kv::get", f"ERROR: {enoent}"),
+        ("kv::set", "OK"),
+        ("kv::commit", "OK"),
+        ("kv::top", f"ERROR: {enobufs}"),
+        ("kv::top", "OK"),
+    ]
+    assert capsys.readouterr().out == "         1  a_word_of_over_sixteen_bytes\n"
+
+
+def test_a_full_store_refuses_new_words_and_still_counts_those_it_has(text: bytes) -> None:
+    expected = count_in_python(text)
+    counts, refused = demo.count_words(text, Kv(capacity=100))
+    assert len(counts) == 100
+    assert sum(counts.values()) + refused == expected.total()
+    assert all(counts[word] <= expected[word] for word in counts)
+
+
+def test_a_file_keeps_the_counts_and_a_second_run_adds_to_them(tmp_path: Path) -> None:
+    path = str(tmp_path / "counts.db")
+    text = b"one two two three three three"
+    assert demo.count_words(text, Kv(path)).counts == {"one": 1, "two": 2, "three": 3}
+    assert demo.count_words(text, Kv(path)).counts == {"one": 2, "two": 4, "three": 6}
+    kv = Kv(path)
+    assert kv.counts() == {"one": 2, "two": 4, "three": 6}
+    kv.close()
+
+
+def test_what_was_not_committed_is_gone_when_the_store_is_closed(tmp_path: Path) -> None:
+    kv = Kv(str(tmp_path / "counts.db"))
+    kv.set("kept", 1)
+    kv.commit()
+    kv.set("gone", 1)
+    kv.close()
+    kv = Kv(str(tmp_path / "counts.db"))
+    assert kv.counts() == {"kept": 1}
+    kv.close()
+
+
+def test_methods_of_a_host_module_stay_ordinary_methods() -> None:
+    kv = Kv(capacity=1)
+    kv.set("one", 1)
+    kv.set("one", 2)
+    with pytest.raises(StoreFullError):
+        kv.set("two", 1)
+    with pytest.raises(OverflowError):
+        kv.set("one", 1 << 63)
+    assert kv.counts() == {"one": 2}
+    kv.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "args", "number"),
+    [
+        pytest.param(
+            "get", ("none", hostmod.types.Pointer.new(hostmod.types.Uint64)), 2, id="a missing key is ENOENT"
+        ),
+        pytest.param("set", ("new", 1), 28, id="a full store is ENOSPC"),
+        pytest.param("set", ("old", 1 << 63), 75, id="a count past SQLite's integers is EOVERFLOW"),
+    ],
+)
+def test_each_exception_reaches_the_guest_as_its_number(
+    name: str, args: tuple[object, ...], number: int
+) -> None:
+    kv = Kv(capacity=1)
+    kv.set("old", 1)
+    with pytest.raises(hostmod.ErrnoError) as caught:
+        call(getattr(kv, name), *args)
+    assert caught.value.errno == number
+    kv.close()
+
+
+def test_rows_have_the_layout_that_the_header_asserts() -> None:
+    assert hostmod.types.sizeof(Entry) == 16
+
+
+def test_the_whole_demo_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert demo.main(["--db", str(tmp_path / "counts.db"), "--top", "3", "--mib", "0.5"]) == 0
+    out = capsys.readouterr().out
+    assert "kv::get" in out
+    assert "ns per call" in out
+    assert re.search(r"[\d,]+ words were refused", out)
+
+
+def test_the_guest_is_compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    path = demo.compile_guest()
+    monkeypatch.setattr(demo.subprocess, "run", None)  # a second compilation would call it
+    assert demo.compile_guest() == path
