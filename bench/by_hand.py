@@ -8,15 +8,21 @@ Other ways are in `OTHER_WAYS`, measured by `python -m bench.details`.
 
 from __future__ import annotations
 
+import ctypes
 import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import repeat
+from typing import TypeAlias
 
 from wasmtime import Caller, Engine, Func, FuncType, Instance, Linker, Memory, Module, Store, ValType
 
 from bench import guests
 from bench.measure import Side
+
+
+#: What `Memory.get_buffer_ptr` returns; wasmtime-py declares an array without saying of what.
+Bytes: TypeAlias = "ctypes.Array[ctypes.c_ubyte]"
 
 
 def memory_of(caller: Caller) -> Memory:
@@ -90,7 +96,7 @@ def touch_through_pointer() -> Side:
         memory = memory_of(caller)
         if not 0 <= offset <= offset + size <= memory.data_len(caller):
             raise IndexError("out of bounds")
-        data = memory.get_buffer_ptr(caller, size, offset)
+        data: Bytes = memory.get_buffer_ptr(caller, size, offset)  # pyright: ignore[reportUnknownMemberType]
         data[0] = 1
         data[-1] = 1
 
@@ -101,7 +107,8 @@ def touch_through_unchecked_pointer() -> Side:
     """W3 through the raw pointer, unchecked: a guest that passes a wild offset writes over the host."""
 
     def touch(caller: Caller, offset: int, size: int) -> None:
-        data = memory_of(caller).get_buffer_ptr(caller, size, offset)
+        memory = memory_of(caller)
+        data: Bytes = memory.get_buffer_ptr(caller, size, offset)  # pyright: ignore[reportUnknownMemberType]
         data[0] = 1
         data[-1] = 1
 

@@ -8,11 +8,12 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from hostmod.testing import call
 
 import demo
 import hostmod
-from kv import Entry, Kv, StoreFullError
+from hostmod.testing import call
+from hostmod.types import Pointer, Uint64, sizeof
+from kv import ENOBUFS, ENOENT, ENOSPC, EOVERFLOW, Entry, Kv, StoreFullError
 
 
 def count_in_python(text: bytes) -> Counter[str]:
@@ -25,8 +26,13 @@ def text() -> bytes:
     return demo.library_text(1 << 20)
 
 
+def count_words(text: bytes, path: str = ":memory:", *, capacity: int | None = None) -> demo.Outcome:
+    with Kv(path, capacity=capacity) as kv:
+        return demo.count_words(text, kv)
+
+
 def test_counts_are_the_same_as_pythons_own(text: bytes) -> None:
-    assert demo.count_words(text, Kv()) == (count_in_python(text), 0)
+    assert count_words(text) == (count_in_python(text), 0)
 
 
 PIECE = 65536
@@ -49,13 +55,13 @@ PIECE = 65536
     ],
 )
 def test_words_are_found_in_unusual_texts(text: bytes) -> None:
-    assert demo.count_words(text, Kv()) == (count_in_python(text), 0)
+    assert count_words(text) == (count_in_python(text), 0)
 
 
 def test_top_words_are_printed_best_first_through_the_host(
     text: bytes, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    outcome = demo.count_words(text, Kv(), top=10)
+    outcome = count_words(text)
     best = sorted(outcome.counts.items(), key=lambda item: (-item[1], item[0]))[:10]
     assert capsys.readouterr().out.splitlines() == [f"{count:>10}  {word}" for word, count in best]
 
@@ -64,10 +70,10 @@ def test_a_missing_key_and_a_small_buffer_come_back_as_errnos_and_are_handled(
     caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
     Logged = hostmod.decorate(Kv, hostmod.log(logging.getLogger("kv")))
-    with caplog.at_level(logging.DEBUG, logger="kv"):
-        demo.count_words(b"a_word_of_over_sixteen_bytes", Logged())
+    with caplog.at_level(logging.INFO, logger="kv"), Logged() as kv:
+        demo.count_words(b"a_word_of_over_sixteen_bytes", kv)
     results = [(line.partition("(")[0], line.rpartition(" → ")[2]) for line in caplog.messages]
-    enoent, enobufs = (hostmod.error_strings[number] for number in (2, 105))
+    enoent, enobufs = (hostmod.error_strings[number] for number in (ENOENT, ENOBUFS))
     assert results == [
         ("kv::get", f"ERROR: {enoent}"),
         ("kv::set", "OK"),
@@ -80,7 +86,7 @@ def test_a_missing_key_and_a_small_buffer_come_back_as_errnos_and_are_handled(
 
 def test_a_full_store_refuses_new_words_and_still_counts_those_it_has(text: bytes) -> None:
     expected = count_in_python(text)
-    counts, refused = demo.count_words(text, Kv(capacity=100))
+    counts, refused = count_words(text, capacity=100)
     assert len(counts) == 100
     assert sum(counts.values()) + refused == expected.total()
     assert all(counts[word] <= expected[word] for word in counts)
@@ -89,59 +95,59 @@ def test_a_full_store_refuses_new_words_and_still_counts_those_it_has(text: byte
 def test_a_file_keeps_the_counts_and_a_second_run_adds_to_them(tmp_path: Path) -> None:
     path = str(tmp_path / "counts.db")
     text = b"one two two three three three"
-    assert demo.count_words(text, Kv(path)).counts == {"one": 1, "two": 2, "three": 3}
-    assert demo.count_words(text, Kv(path)).counts == {"one": 2, "two": 4, "three": 6}
-    kv = Kv(path)
-    assert kv.counts() == {"one": 2, "two": 4, "three": 6}
-    kv.close()
+    assert count_words(text, path).counts == {"one": 1, "two": 2, "three": 3}
+    assert count_words(text, path).counts == {"one": 2, "two": 4, "three": 6}
+    with Kv(path) as kv:
+        assert kv.counts() == {"one": 2, "two": 4, "three": 6}
 
 
 def test_what_was_not_committed_is_gone_when_the_store_is_closed(tmp_path: Path) -> None:
-    kv = Kv(str(tmp_path / "counts.db"))
-    kv.set("kept", 1)
-    kv.commit()
-    kv.set("gone", 1)
-    kv.close()
-    kv = Kv(str(tmp_path / "counts.db"))
-    assert kv.counts() == {"kept": 1}
-    kv.close()
+    path = str(tmp_path / "counts.db")
+    with Kv(path) as kv:
+        kv.set("kept", 1)
+        kv.commit()
+        kv.set("gone", 1)
+    with Kv(path) as kv:
+        assert kv.counts() == {"kept": 1}
 
 
 def test_methods_of_a_host_module_stay_ordinary_methods() -> None:
-    kv = Kv(capacity=1)
-    kv.set("one", 1)
-    kv.set("one", 2)
-    with pytest.raises(StoreFullError):
-        kv.set("two", 1)
-    with pytest.raises(OverflowError):
-        kv.set("one", 1 << 63)
-    assert kv.counts() == {"one": 2}
-    kv.close()
+    with Kv(capacity=1) as kv:
+        kv.set("one", 1)
+        kv.set("one", 2)
+        with pytest.raises(StoreFullError):
+            kv.set("two", 1)
+        assert kv.counts() == {"one": 2}
 
 
 @pytest.mark.parametrize(
-    ("name", "args", "number"),
+    ("name", "arguments", "number"),
     [
-        pytest.param(
-            "get", ("none", hostmod.types.Pointer.new(hostmod.types.Uint64)), 2, id="a missing key is ENOENT"
-        ),
-        pytest.param("set", ("new", 1), 28, id="a full store is ENOSPC"),
-        pytest.param("set", ("old", 1 << 63), 75, id="a count past SQLite's integers is EOVERFLOW"),
+        pytest.param("get", ["none", Pointer.new(Uint64)], ENOENT, id="a missing key is ENOENT"),
+        pytest.param("set", ["new", 1], ENOSPC, id="a full store is ENOSPC"),
+        pytest.param("set", ["old", 1 << 63], EOVERFLOW, id="a count past SQLite's integers is EOVERFLOW"),
     ],
 )
 def test_each_exception_reaches_the_guest_as_its_number(
-    name: str, args: tuple[object, ...], number: int
+    name: str, arguments: list[object], number: int
 ) -> None:
-    kv = Kv(capacity=1)
-    kv.set("old", 1)
-    with pytest.raises(hostmod.ErrnoError) as caught:
-        call(getattr(kv, name), *args)
+    with Kv(capacity=1) as kv:
+        kv.set("old", 1)
+        with pytest.raises(hostmod.ErrnoError) as caught:
+            call(getattr(kv, name), *arguments)
     assert caught.value.errno == number
-    kv.close()
 
 
-def test_rows_have_the_layout_that_the_header_asserts() -> None:
-    assert hostmod.types.sizeof(Entry) == 16
+def test_the_header_has_pythons_numbers_and_layout() -> None:
+    header = (demo.HERE / "kv.h").read_text()
+    for name, number in {
+        "ENOENT": ENOENT,
+        "ENOSPC": ENOSPC,
+        "EOVERFLOW": EOVERFLOW,
+        "ENOBUFS": ENOBUFS,
+    }.items():
+        assert re.search(rf"\b{name} = {number}\b", header)
+    assert f"sizeof(struct kv_entry) == {sizeof(Entry)}," in header
 
 
 def test_the_whole_demo_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -154,5 +160,5 @@ def test_the_whole_demo_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str])
 
 def test_the_guest_is_compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
     path = demo.compile_guest()
-    monkeypatch.setattr(demo.subprocess, "run", None)  # a second compilation would call it
+    monkeypatch.setattr("subprocess.run", None)  # a second compilation would call it
     assert demo.compile_guest() == path

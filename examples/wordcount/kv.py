@@ -21,17 +21,22 @@ class StoreFullError(Exception):
     """The key is new, and the store already holds as many keys as it may."""
 
 
-# What the guest sees of each exception. The numbers are the interface's own (kv.h has them too), so that a guest means
-# the same thing by them whatever system it is run on. Any exception that is not listed is a bug, and traps the guest.
-ERRORS = {
-    KeyError: 2,  # ENOENT
-    StoreFullError: 28,  # ENOSPC
-    OverflowError: 75,  # EOVERFLOW: SQLite's integers have 63 bits and a sign
-    BufferError: 105,  # ENOBUFS
-}
+# The guest's error numbers. They are the interface's own, as in kv.h, so that a guest means the same thing by them
+# whatever system it runs on.
+ENOENT, ENOSPC, EOVERFLOW, ENOBUFS = 2, 28, 75, 105
 
 
-class Kv(HostModule, name="kv", errors=ERRORS):
+class Kv(
+    HostModule,
+    name="kv",
+    # What the guest sees of each exception. Any other one is a bug: it traps the guest, and reaches the guest's caller.
+    errors={
+        KeyError: ENOENT,
+        StoreFullError: ENOSPC,
+        OverflowError: EOVERFLOW,  # SQLite's integers have 63 bits and a sign
+        BufferError: ENOBUFS,
+    },
+):
     """Counts by key, in memory or in a file; `capacity` limits how many keys there may be."""
 
     def __init__(self, path: str = ":memory:", *, capacity: int | None = None) -> None:

@@ -101,18 +101,22 @@ CALLBACK = ctypes.CFUNCTYPE(_size, ctypes.py_object, _pointer, _pointer, _size)
 """wasmtime_func_unchecked_callback_t, with the environment taken as the Python object it is. Source: func.h."""
 
 
-@ctypes.CFUNCTYPE(None, _pointer)
-def _forget(address: int) -> None:
-    """Drop the reference that C held; wasmtime calls it when the last linker and store that know a function are gone."""
-    _decref(address)
-
-
 _incref = ctypes.pythonapi.Py_IncRef
 _incref.argtypes = [ctypes.py_object]
 _incref.restype = None
 _decref = ctypes.pythonapi.Py_DecRef
 _decref.argtypes = [_pointer]
 _decref.restype = None
+
+
+@ctypes.CFUNCTYPE(None, _pointer)
+def _forget(address: int, decref: Callable[[int], None] = _decref) -> None:
+    """Drop the reference that C held; wasmtime calls it when the last linker and store that know a function are gone."""
+    decref(address)
+
+
+# Linkers and stores can outlive this module when the interpreter ends: what they call then has to be there still.
+_incref(_forget)
 _forget_address = ctypes.cast(_forget, _pointer)
 
 
@@ -135,29 +139,41 @@ def function_type(params: Sequence[str], results: Sequence[str]) -> wasmtime.Fun
 # ------------------------------------------------------------------------------------------------------- linking
 
 
-def define(
-    linker: wasmtime.Linker, module: str, name: str, type: wasmtime.FuncType, thunk: Any, env: object
-) -> None:
-    """Define a host function whose callback gets `env`, a Python object that wasmtime keeps alive.
+class Definition:
+    """A host function ready to be defined in linkers of one engine.
 
-    Raises wasmtime.WasmtimeError if the linker has that name already.
+    A function type belongs to the first engine that sees it: wasmtime aborts the process when it meets another.
     """
-    module_bytes, name_bytes = module.encode(), name.encode()
-    _incref(env)
-    # From here on wasmtime owns that reference: on an error too, it runs the finalizer.
-    error = _linker_define(
-        linker.ptr(),
-        module_bytes,
-        len(module_bytes),
-        name_bytes,
-        len(name_bytes),
-        type.ptr(),
-        thunk,
-        env,
-        _forget_address,
-    )
-    if error:
-        raise wasmtime.WasmtimeError._from_ptr(ctypes.cast(error, ctypes.POINTER(ffi.wasmtime_error_t)))
+
+    __slots__ = ("_arguments", "_type", "engine", "thunk")
+
+    def __init__(
+        self, engine: wasmtime.Engine, module: str, name: str, params: Sequence[str], results: Sequence[str], thunk: Any
+    ) -> None:
+        self.engine = weakref.ref(engine)
+        kind = function_type(params, results)
+        module_bytes, name_bytes = module.encode(), name.encode()
+        self._type = kind
+        self.thunk = thunk
+        self._arguments = (
+            module_bytes,
+            len(module_bytes),
+            name_bytes,
+            len(name_bytes),
+            ctypes.addressof(kind.ptr().contents),
+            ctypes.cast(thunk.callback, _pointer).value,
+        )
+
+    def define(self, linker: Any, env: object) -> None:
+        """Define it in a linker (given by `Linker.ptr`); callbacks get `env`, which wasmtime keeps alive.
+
+        Raises wasmtime.WasmtimeError if the linker has that name already.
+        """
+        _incref(env)
+        # From here on wasmtime owns that reference: on an error too, it runs the finalizer.
+        error = _linker_define(linker, *self._arguments, env, _forget_address)
+        if error:
+            raise wasmtime.WasmtimeError._from_ptr(ctypes.cast(error, ctypes.POINTER(ffi.wasmtime_error_t)))
 
 
 # ----------------------------------------------------------------------------------------------------- externref

@@ -185,33 +185,34 @@ def _define(
 ) -> None:
     if not isinstance(linker, wasmtime.Linker):
         raise LinkError(f"link: {linker!r}, expected a wasmtime.Linker; write wasmtime.Linker(engine)")
-    thunk_of = _thunks(memory, store)
+    definition_of = _definitions(linker.engine, memory, store)
+    pointer = linker.ptr()
     for each in functions.values():
-        kind = each._cache.get("type")
-        if kind is None:
-            kind = each._cache["type"] = _ffi.function_type(each.param_types, each.result_types)
-        thunk = thunk_of(each)
+        definition = definition_of(each)
         try:
-            _ffi.define(linker, each.plan.module, each.name, kind, thunk.callback, (serve(each), thunk))
+            # The thunk goes with the callable: it has to live as long as wasmtime can call it.
+            definition.define(pointer, (serve(each), definition))
         except wasmtime.WasmtimeError as error:
             raise LinkError(
-                f"{each.plan.where}: the linker did not take it ({error}), expected a name that is free; link each module "
-                "once per linker, or set linker.allow_shadowing = True to replace what it has"
+                f"{each.plan.where}: the linker did not take it ({error}), expected a name that is free; link each "
+                "module once per linker, or set linker.allow_shadowing = True to replace what it has"
             ) from error
 
 
-def _thunks(memory: MemorySpec, store: wasmtime.Store | None) -> Callable[[Function], trampoline.HostThunk]:
-    """Return what makes the thunk of a function: compiled once per function for memories found by name."""
+def _definitions(
+    engine: wasmtime.Engine, memory: MemorySpec, store: wasmtime.Store | None
+) -> Callable[[Function], _ffi.Definition]:
+    """Return what prepares a function for a linker: once per engine, for memories found by name."""
     make = trampoline.active.HostThunk
     if isinstance(memory, str):
-        name = memory
+        key = f"{trampoline.active.NAME} {memory}"
 
-        def by_name(each: Function) -> trampoline.HostThunk:
-            key = f"{trampoline.active.NAME} {name}"
-            found = each._cache.get(key)
-            if found is None:
-                found = each._cache[key] = make(each.plan, name)
-            return cast("trampoline.HostThunk", found)
+        def by_name(each: Function) -> _ffi.Definition:
+            found: _ffi.Definition | None = each._cache.get(key)
+            if found is None or found.engine() is not engine:
+                thunk = make(each.plan, memory) if found is None else found.thunk
+                found = each._cache[key] = _prepared(engine, each, thunk)
+            return found
 
         return by_name
     if not isinstance(memory, wasmtime.Memory):
@@ -227,7 +228,11 @@ def _thunks(memory: MemorySpec, store: wasmtime.Store | None) -> Callable[[Funct
         alive = reference()
         return None if alive is None else _ffi.context_address(alive)
 
-    return lambda each: make(each.plan, "memory", (memory, context))
+    return lambda each: _prepared(engine, each, make(each.plan, "memory", (memory, context)))
+
+
+def _prepared(engine: wasmtime.Engine, each: Function, thunk: trampoline.HostThunk) -> _ffi.Definition:
+    return _ffi.Definition(engine, each.plan.module, each.name, each.param_types, each.result_types, thunk)
 
 
 # ------------------------------------------------------------------------------------------ one linker, many instances

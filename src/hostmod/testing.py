@@ -135,8 +135,8 @@ def call(function: Callable[..., Any] | Function, /, *arguments: Any) -> Any:
     with wasmtime.Store(engine) as store:
         linker = wasmtime.Linker(engine)
         thunk = trampoline.active.HostThunk(plan)
-        kind = _ffi.function_type(plan.param_types, plan.result_types)
-        _ffi.define(linker, "host", "function", kind, thunk.callback, (serve, thunk))
+        definition = _ffi.Definition(engine, "host", "function", plan.param_types, plan.result_types, thunk)
+        definition.define(linker.ptr(), (serve, definition))
         instance = linker.instantiate(store, wasmtime.Module(engine, _guest(found)))
         exports = instance.exports(store)
         memory = GuardedMemory(store, exports["memory"])  # type: ignore[arg-type]  # the guest is the one above
