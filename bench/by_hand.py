@@ -20,7 +20,6 @@ from wasmtime import Caller, Engine, Func, FuncType, Instance, Linker, Memory, M
 from bench import guests
 from bench.measure import Side
 
-
 #: What `Memory.get_buffer_ptr` returns; wasmtime-py declares an array without saying of what.
 Bytes: TypeAlias = "ctypes.Array[ctypes.c_ubyte]"
 

@@ -10,30 +10,27 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import itertools
 import logging
 import os
 import subprocess
 import sys
 import sysconfig
 import time
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import hostmod
 from hostmod.types import Error, String, Uint32, Uint64
 from kv import Kv
+from watch import Meter, OneLine, first
 
 HERE = Path(__file__).resolve().parent
 MIB = 1 << 20
 
-Decorator = Callable[[str, hostmod.Function], hostmod.Function]
 
-
-# --- What the guest is given: the functions of kv.py, and this one, which needs no state ------------------------------
+# --- What the guest imports: the functions of kv.py, and this one, which needs no state -------------------------------
 
 console = hostmod.module("console")
 
@@ -44,7 +41,7 @@ def print_line(line: String) -> None:
     print(line)
 
 
-# --- What the guest gives: the exports of wordcount.c, checked against its signatures; an errno becomes an OSError ----
+# --- What the guest exports: its signatures are checked against these, and an errno becomes an exception --------------
 
 
 class WordCount(hostmod.GuestModule):
@@ -92,11 +89,7 @@ def count_words(text: bytes, kv: Kv, *, top: int = 10) -> Outcome:
 def compile_guest() -> Path:
     """Compile wordcount.c to WebAssembly, unless build/ has the result for the same sources and compiler."""
     source, header = HERE / "wordcount.c", HERE / "kv.h"
-    options = [
-        "--target=wasm32-freestanding",
-        "-nostdlib",
-        "-Wl,--no-entry",
-    ]  # no libc, no main: exports only
+    options = ["--target=wasm32-freestanding", "-nostdlib", "-Wl,--no-entry"]  # no libc and no main
     options += ["-std=c11", "-Wall", "-Wextra", "-Werror", "-O2", "-s"]
     recipe = f"{version('ziglang')} {options}".encode() + source.read_bytes() + header.read_bytes()
     wasm = HERE / "build" / f"wordcount-{hashlib.sha256(recipe).hexdigest()[:16]}.wasm"
@@ -112,7 +105,7 @@ def compile_guest() -> Path:
 def library_text(limit: int) -> bytes:
     """Read sources of the standard library, up to `limit` bytes."""
     root = Path(sysconfig.get_path("stdlib"))
-    # Not the library's own, or not prose: encodings are tables of numbers.
+    # Packages that are not the library's, tests, and encodings, which are tables of numbers.
     skipped = {"site-packages", "dist-packages", "test", "tests", "idle_test", "encodings"}
     paths = (path for path in sorted(root.rglob("*.py")) if skipped.isdisjoint(path.relative_to(root).parts))
     text = bytearray()
@@ -121,73 +114,22 @@ def library_text(limit: int) -> bytes:
     return bytes(text[:limit])
 
 
-# --- Watching it: decorators wrap every function of a module ----------------------------------------------------------
-
-
-def first(calls: int, decorator: Decorator) -> Decorator:
-    """Let a decorator see the first few calls of each function, and cost next to nothing after that."""
-
-    def decorate(module: str, function: hostmod.Function) -> hostmod.Function:
-        decorated = decorator(module, function).func
-        turns = itertools.chain(itertools.repeat(decorated, calls), itertools.repeat(function.func))
-
-        def take_turns(*args: Any) -> Any:
-            return next(turns)(*args)
-
-        return function.with_func(take_turns)
-
-    return decorate
-
-
-class Meter:
-    """A decorator that adds up how often each function is called, and how long it takes."""
-
-    def __init__(self) -> None:
-        self.calls: Counter[str] = Counter()
-        self.nanoseconds: Counter[str] = Counter()
-
-    def __call__(self, module: str, function: hostmod.Function) -> hostmod.Function:
-        name, body, clock = f"{module}::{function.name}", function.func, time.perf_counter_ns
-
-        def measured(*args: Any) -> Any:
-            start = clock()
-            try:
-                return body(*args)
-            finally:
-                self.calls[name] += 1
-                self.nanoseconds[name] += clock() - start
-
-        return function.with_func(measured)
-
-    def report(self, total: int) -> None:
-        """Print what was measured, and what is left of `total` nanoseconds."""
-        print("\nHost function      calls   ns per call")
-        for name, calls in self.calls.items():
-            print(f"{name:<14} {calls:>9,} {self.nanoseconds[name] // calls:>13,}")
-        calls, inside = self.calls.total(), self.nanoseconds.total()
-        print(
-            f"{calls:,} calls spent {inside / 1e9:.2f} s in Kv and SQLite; the guest's own work and the crossings"
-        )
-        print(
-            f"took the other {(total - inside) / 1e9:.2f} s, which is {(total - inside) // calls:,} ns per call."
-        )
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the demo and return its exit code."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument(
-        "--db", default=":memory:", metavar="FILE", help="keep the counts in this SQLite file"
-    )
-    parser.add_argument(
-        "--top", type=int, default=10, metavar="N", help="print the N most frequent words (default 10)"
-    )
-    parser.add_argument("--mib", type=float, default=4, metavar="N", help="count N MiB of text (default 4)")
+    parser.add_argument("--db", default=":memory:", metavar="FILE", help="keep the counts in this file")
+    parser.add_argument("--top", default=10, type=int, metavar="N", help="print the N most frequent words")
+    parser.add_argument("--mib", default=4, type=float, metavar="N", help="count N MiB of text")
     options = parser.parse_args(argv)
-    logging.basicConfig(level=logging.INFO, format="  %(message)s", stream=sys.stdout)
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(OneLine("  %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
 
+    print(f"wordcount.c is {compile_guest().stat().st_size:,} bytes of WebAssembly.")
     text = library_text(int(options.mib * MIB))
-    print(f"{len(text):,} bytes of Python's standard library; the first calls of each host function:")
+    print(
+        f"It reads {len(text):,} bytes of Python's standard library; the first calls of each host function:"
+    )
     meter = Meter()
     Watched = hostmod.decorate(Kv, meter, first(3, hostmod.log(logging.getLogger("kv"))))
     with Watched(options.db) as kv:

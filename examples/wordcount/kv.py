@@ -41,9 +41,7 @@ class Kv(
 
     def __init__(self, path: str = ":memory:", *, capacity: int | None = None) -> None:
         self._db = sqlite3.connect(path)
-        self._db.execute(
-            "CREATE TABLE IF NOT EXISTS counts (key TEXT PRIMARY KEY, count INTEGER) WITHOUT ROWID"
-        )
+        self._db.execute("CREATE TABLE IF NOT EXISTS counts (key TEXT PRIMARY KEY, count INTEGER)")
         self._capacity = capacity
         (self._size,) = self._db.execute("SELECT count(*) FROM counts").fetchone()
 

@@ -6,6 +6,7 @@
 #include "kv.h"
 
 #define EXPORT(name) __attribute__((export_name(name)))
+#define PRINT(text) console_print(text, sizeof text - 1)
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
 
 enum { WORD_MAX = 63, SLOTS = 4096, PIECE_MAX = 65536, TOP_MAX = 100 };
@@ -116,6 +117,7 @@ EXPORT("finish") int32_t finish(uint32_t top) {
         size = MIN(size * 2, sizeof text);
     if (error) return error;
 
+    PRINT("     count  word");
     for (uint32_t i = 0; i < filled; i++) print_entry(text + rows[i].start, rows[i].length, rows[i].count);
     return 0;
 }

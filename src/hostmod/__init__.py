@@ -5,6 +5,7 @@ from hostmod.errors import (
     ConversionError,
     DeclarationError,
     ErrnoError,
+    Exit,
     GuestFileError,
     HostmodError,
     InternalError,
@@ -23,6 +24,9 @@ from hostmod.guest import Guest, GuestMemory, GuestModule, export, instantiate, 
 from hostmod.link import CompiledModule, FunctionModule, HostModule, ModuleInstance, bind, check, module
 from hostmod.memory import PAGE_SIZE, FixedSizeMemory, Memory
 from hostmod.module import Function, Functions, Option, configure, function, option
+from hostmod.otel import otel
+from hostmod.profile import Profile, profile
+from hostmod.trace import Trace, trace
 from hostmod.types import format
 
 __version__ = "0.1.0"
@@ -34,6 +38,7 @@ __all__ = [
     "DeclarationError",
     "Decorator",
     "ErrnoError",
+    "Exit",
     "FixedSizeMemory",
     "Function",
     "FunctionModule",
@@ -51,9 +56,11 @@ __all__ = [
     "MemoryAccessError",
     "ModuleInstance",
     "Option",
+    "Profile",
     "SegmentationFault",
     "StaleMemoryError",
     "StoreBusyError",
+    "Trace",
     "UnboundError",
     "ViewEscapedError",
     "as_errno",
@@ -70,4 +77,7 @@ __all__ = [
     "log",
     "module",
     "option",
+    "otel",
+    "profile",
+    "trace",
 ]

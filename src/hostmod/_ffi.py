@@ -7,6 +7,7 @@ Source: wasmtime's C API headers, val.h, func.h, linker.h, extern.h, trap.h.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import gc
 import logging
@@ -15,6 +16,7 @@ import threading
 import types
 import weakref
 from collections.abc import Callable, Sequence
+from importlib.metadata import version
 from typing import Any
 
 import wasmtime
@@ -40,11 +42,11 @@ logger = logging.getLogger("hostmod")
 
 if ctypes.sizeof(ffi.wasmtime_val_raw_t) != RAW_SIZE:
     raise InternalError(
-        f"wasmtime {wasmtime.__version__}: wasmtime_val_raw_t has {ctypes.sizeof(ffi.wasmtime_val_raw_t)} bytes, "
+        f"wasmtime {version('wasmtime')}: wasmtime_val_raw_t has {ctypes.sizeof(ffi.wasmtime_val_raw_t)} bytes, "
         f"expected {RAW_SIZE}; use a version of wasmtime that hostmod names in its requirements"
     )
 
-_handle: int = ffi.dll._handle
+_handle: int = ffi.dll._handle  # pyright: ignore[reportAttributeAccessIssue]  # ctypes' CDLL has it, typeshed says so
 _keeping = ctypes.PyDLL("wasmtime, GIL held", handle=_handle)
 _releasing = ctypes.CDLL("wasmtime, GIL released", handle=_handle)
 
@@ -109,15 +111,42 @@ _decref.argtypes = [_pointer]
 _decref.restype = None
 
 
-@ctypes.CFUNCTYPE(None, _pointer)
+@ctypes.CFUNCTYPE(None, _pointer)  # type: ignore[untyped-decorator]  # what ctypes makes has no type to give
 def _forget(address: int, decref: Callable[[int], None] = _decref) -> None:
-    """Drop the reference that C held; wasmtime calls it when the last linker and store that know a function are gone."""
+    """Drop the reference that C held; wasmtime calls it when the last linker and store with a function are gone."""
     decref(address)
 
 
 # Linkers and stores can outlive this module when the interpreter ends: what they call then has to be there still.
 _incref(_forget)
 _forget_address = ctypes.cast(_forget, _pointer)
+
+
+# ------------------------------------------------------------------------------------ what the C trampoline is given
+
+WASMTIME_VERSION: str = version("wasmtime")
+
+
+def addresses() -> dict[str, int]:
+    """Return the addresses of the functions of wasmtime's that the C trampoline calls."""
+    names = (
+        "wasmtime_caller_context",
+        "wasmtime_caller_export_get",
+        "wasmtime_memory_data",
+        "wasmtime_memory_data_size",
+        "wasmtime_extern_delete",
+        "wasmtime_func_call_unchecked",
+        "wasmtime_trap_new",
+        "wasmtime_linker_define_func_unchecked",
+    )
+    return {name: ctypes.cast(_keeping[name], _pointer).value or 0 for name in names}
+
+
+def size_of(name: str) -> int:
+    """Size of one of wasmtime's structures as wasmtime-py defines it, or with a dot the offset of a member."""
+    structure, _, member = name.partition(".")
+    found = getattr(ffi, structure)
+    return int(getattr(found, member).offset) if member else ctypes.sizeof(found)
 
 
 # ---------------------------------------------------------------------------------------------------- core types
@@ -139,6 +168,21 @@ def function_type(params: Sequence[str], results: Sequence[str]) -> wasmtime.Fun
 # ------------------------------------------------------------------------------------------------------- linking
 
 
+def define_callback(linker: int, module: bytes, name: bytes, type: int, callback: int, env: object) -> int | None:
+    """Define a ctypes callback in a linker; returns the address of an error, or None."""
+    _incref(env)
+    # From here on wasmtime owns that reference: on an error too, it runs the finalizer.
+    error: int | None = _linker_define(
+        linker, module, len(module), name, len(name), type, callback, env, _forget_address
+    )
+    return error
+
+
+def linker_address(linker: wasmtime.Linker) -> int:
+    """Return the address of a wasmtime_linker_t; ValueError if it is closed."""
+    return ctypes.addressof(linker.ptr().contents)
+
+
 class Definition:
     """A host function ready to be defined in linkers of one engine.
 
@@ -148,30 +192,30 @@ class Definition:
     __slots__ = ("_arguments", "_type", "engine", "thunk")
 
     def __init__(
-        self, engine: wasmtime.Engine, module: str, name: str, params: Sequence[str], results: Sequence[str], thunk: Any
+        self,
+        engine: wasmtime.Engine,
+        module: str,
+        name: str,
+        params: Sequence[str],
+        results: Sequence[str],
+        thunk: Any,
     ) -> None:
         self.engine = weakref.ref(engine)
         kind = function_type(params, results)
-        module_bytes, name_bytes = module.encode(), name.encode()
         self._type = kind
         self.thunk = thunk
         self._arguments = (
-            module_bytes,
-            len(module_bytes),
-            name_bytes,
-            len(name_bytes),
+            module.encode(),
+            name.encode(),
             ctypes.addressof(kind.ptr().contents),
-            ctypes.cast(thunk.callback, _pointer).value,
         )
 
-    def define(self, linker: Any, env: object) -> None:
-        """Define it in a linker (given by `Linker.ptr`); callbacks get `env`, which wasmtime keeps alive.
+    def define(self, linker: int, env: tuple[Any, ...]) -> None:
+        """Define it in a linker, given by `linker_address`; callbacks get `env`, which wasmtime keeps alive.
 
         Raises wasmtime.WasmtimeError if the linker has that name already.
         """
-        _incref(env)
-        # From here on wasmtime owns that reference: on an error too, it runs the finalizer.
-        error = _linker_define(linker, *self._arguments, env, _forget_address)
+        error = self.thunk.define(linker, *self._arguments, env)
         if error:
             raise wasmtime.WasmtimeError._from_ptr(ctypes.cast(error, ctypes.POINTER(ffi.wasmtime_error_t)))
 
@@ -257,10 +301,12 @@ def trap(where: str, error: BaseException) -> int:
     return int(_trap_new(data, len(data)))
 
 
+SPARE_MESSAGE = b"host function failed, and so did the report of it"
+
+
 def spare_trap() -> int:
     """Make a trap for the case that not even `trap` can run."""
-    data = b"host function failed, and so did the report of it"
-    return int(_trap_new(data, len(data)))
+    return int(_trap_new(SPARE_MESSAGE, len(SPARE_MESSAGE)))
 
 
 def take_raised(trap: BaseException | None) -> BaseException | None:
@@ -333,8 +379,9 @@ def _install() -> bool:
     code = getattr(generator, "__code__", None)
     if not isinstance(code, types.CodeType) or "maybe_raise_last_exn" not in code.co_names:
         logger.warning(
-            "wasmtime %s: enter_wasm is not as expected; calls of wasmtime's own Func raise Trap in place of the host's exception",
-            wasmtime.__version__,
+            "wasmtime %s: enter_wasm is not as expected; "
+            "calls of wasmtime's own Func raise Trap in place of the host's exception",
+            version("wasmtime"),
         )
         return False
     wasmtime_func.maybe_raise_last_exn = _maybe_raise_last_exn
@@ -345,12 +392,29 @@ entries_raise_original = _install()
 """Whether wasmtime-py's own entries raise the host's exception (else: a Trap that says what was raised where)."""
 
 
+# ------------------------------------------------------------------------------------------------- one thread a store
+
+new_guard: Callable[[], Any] = threading.RLock
+"""Makes what guards a store; the C trampoline puts its own here."""
+
+
+def guard_of(store: Any) -> Any:
+    """Return what a thread holds while it is inside a store: an RLock, or something like it, kept with the store."""
+    state = getattr(store, "__dict__", None)
+    if state is None:
+        return new_guard()  # a Caller's: its thread is inside already
+    guard = state.get("_hostmod_guard")
+    if guard is None:
+        guard = state.setdefault("_hostmod_guard", new_guard())
+    return guard
+
+
 # --------------------------------------------------------------------------------------------------------- views
 
 
 def raw_caller(address: int) -> wasmtime.Caller:
     """Make wasmtime-py's Caller of a callback's caller; end it with `_invalidate`."""
-    return wasmtime.Caller(ctypes.cast(address, ctypes.POINTER(ffi.wasmtime_caller_t)))  # type: ignore[attr-defined]  # it is public
+    return wasmtime.Caller(ctypes.cast(address, ctypes.POINTER(ffi.wasmtime_caller_t)))
 
 
 def context_address(store: Any) -> int:
@@ -376,15 +440,11 @@ def release_views(array: Any) -> bool:
         if type(holder).__name__ == "managedbuffer":
             for view in gc.get_referrers(holder):
                 if isinstance(view, memoryview):
-                    try:
+                    with contextlib.suppress(BufferError):
                         view.release()
-                    except BufferError:
-                        pass
         elif isinstance(holder, memoryview):
-            try:
+            with contextlib.suppress(BufferError):
                 holder.release()
-            except BufferError:
-                pass
     return any(type(holder).__name__ == "managedbuffer" for holder in gc.get_referrers(array))
 
 

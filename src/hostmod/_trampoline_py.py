@@ -12,15 +12,18 @@ Guest direction: `render_guest` writes a function of the plan's parameters that 
 
 What the generated code reads and writes slots through, and what it has learnt about the guest's memory, is kept in a
 `Frame` for each stack address: calls that are under way at the same time are at different addresses, in every thread
-and every depth of nesting, so a frame is never shared, and making one again for each call would cost more than the call.
+and every depth of nesting, so a frame is never shared, and making one again for each call would cost more than the
+call does.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import dis
 import gc
 import linecache
+import operator
 import struct
 import sys
 import traceback
@@ -37,6 +40,7 @@ from hostmod.errors import (
     MemoryAccessError,
     SegmentationFault,
     StaleMemoryError,
+    StoreBusyError,
     ViewEscapedError,
     as_errno,
 )
@@ -48,12 +52,26 @@ from hostmod.types.scalar import ERRNO, Duration
 MAX_FRAMES = 256
 """Frames kept for one function: stack addresses repeat, but a hostile guest can vary its stack's depth."""
 
-NAME = "py"
+NAME: str = "py"
+
+StructError = struct.error
 
 _VIEWS = {"i": "i", "I": "I", "q": "q", "Q": "Q", "f": "f", "d": "d", "b": "b", "B": "B", "h": "h", "H": "H"}
 _WORD = {"i32": "I", "i64": "Q", "f32": "f", "f64": "d"}
 _SLOT = _ffi.RAW_SIZE
 _WIDTH = {"b": 1, "B": 1, "h": 2, "H": 2, "i": 4, "I": 4, "f": 4, "q": 8, "Q": 8, "d": 8}
+
+
+NOTHING = -1
+OTHER_STORE = -2
+
+
+def no_memory(where: str, name: str, kind: int) -> MemoryAccessError:
+    """Return the error for a guest whose memory cannot be reached: `kind` is what wasmtime found under its name."""
+    if kind == OTHER_STORE:
+        return MemoryAccessError(where, "the memory given when linking belongs to another store", name)
+    found = {NOTHING: "nothing", _ffi.EXTERN_SHAREDMEMORY: "a shared memory"}.get(kind, "no memory")
+    return MemoryAccessError(where, f"the guest exports {found} as {name!r}", name)
 
 
 class Slots:
@@ -105,8 +123,7 @@ class Frame(Slots):
         if kind != _ffi.EXTERN_MEMORY:
             if kind == _ffi.EXTERN_SHAREDMEMORY:
                 _ffi.extern_delete(self.item_address)
-            found = {_ffi.EXTERN_SHAREDMEMORY: "a shared memory"}.get(kind, "no memory")
-            raise MemoryAccessError(where, f"the guest exports {found} as {name!r}", name)
+            raise no_memory(where, name, kind)
         self.context = _ffi.caller_context(caller)
         size = _ffi.memory_data_size(self.context, self.memory_address)
         base = _ffi.memory_data(self.context, self.memory_address) or 0
@@ -228,7 +245,7 @@ class Locator:
 
     def missing(self) -> MemoryAccessError:
         """The error for a guest that exports no such thing."""
-        return MemoryAccessError(self.where, f"the guest exports nothing as {self.name!r}", self.name)
+        return no_memory(self.where, self.name, NOTHING)
 
 
 class FixedLocator(Locator):
@@ -261,10 +278,8 @@ def end_views(frame: Frame, where: str, error: BaseException | None, *views: mem
     """End the views of a call that raised, or of one that found a view still in use."""
     for view in views:
         if view is not None:
-            try:
+            with contextlib.suppress(BufferError):
                 view.release()
-            except BufferError:
-                pass
     if sys.getrefcount(frame.whole) > FREE - 1:
         settle(frame.whole, frame.context, where, error)
 
@@ -305,23 +320,36 @@ def unpack_words(where: str, slot: Slot, words: Sequence[Any]) -> Sequence[Any]:
     return words
 
 
-def put_words(slots: Slots, where: str, slot: Slot, words: Sequence[Any]) -> None:
-    """Store the core values that a guest type made; integers may be signed or unsigned."""
-    for index, (core, word) in enumerate(
-        zip(slot.type.core, unpack_words(where, slot, words), strict=True), slot.index
-    ):
-        view = getattr(slots, _WORD[core])
+def checked_words(where: str, slot: Slot, words: Sequence[Any]) -> list[Any]:
+    """Check the core values that a guest type made; integers may be signed or unsigned, and become unsigned."""
+    found = []
+    for core, word in zip(slot.type.core, unpack_words(where, slot, words), strict=True):
         try:
             if core in ("i32", "i64"):
                 bits = 32 if core == "i32" else 64
-                if not -(1 << (bits - 1)) <= word < 1 << bits:
-                    raise OverflowError(f"{word} does not fit {core}")
-                word &= (1 << bits) - 1
-            view[index * _SLOT // (4 if core in ("i32", "f32") else 8)] = word
-        except (TypeError, ValueError, OverflowError) as error:
-            raise ConversionError(
-                f"{where} {slot.name}", f"{word!r} from {slot.type}.store_value", core
-            ) from error
+                number = operator.index(word)
+                if not -(1 << (bits - 1)) <= number < 1 << bits:
+                    raise OverflowError(f"{number} does not fit {core}")
+                found.append(number & ((1 << bits) - 1))
+            else:
+                # What struct refuses as a float, or as a float of 32 bits, is refused.
+                _CORE_FLOATS[core].pack(word)
+                found.append(float(word))
+        except (TypeError, ValueError, OverflowError, StructError) as error:
+            raise ConversionError(f"{where} {slot.name}", f"{word!r} from {slot.type}.store_value", core) from error
+    return found
+
+
+_CORE_FLOATS = {"f32": struct.Struct("<f"), "f64": struct.Struct("<d")}
+
+
+def put_words(slots: Slots, where: str, slot: Slot, words: Sequence[Any]) -> None:
+    """Store the core values that a guest type made."""
+    for index, (core, word) in enumerate(
+        zip(slot.type.core, checked_words(where, slot, words), strict=True), slot.index
+    ):
+        view = getattr(slots, _WORD[core])
+        view[index * _SLOT // (4 if core in ("i32", "f32") else 8)] = word
 
 
 def invalid_string(offset: int, data: Any, error: UnicodeDecodeError) -> InvalidStringError:
@@ -357,12 +385,13 @@ _NAMESPACE: dict[str, Any] = {
     "ConversionError": ConversionError,
     "SegmentationFault": SegmentationFault,
     "StaleMemoryError": StaleMemoryError,
+    "StoreBusyError": StoreBusyError,
     "ErrnoError": ErrnoError,
     "CallMemory": CallMemory,
     "Caller": Caller,
     "Duration": Duration,
     "SPARE": SPARE,
-    "StructError": struct.error,
+    "StructError": StructError,
     "as_errno": as_errno,
     "bad_none": bad_none,
     "bad_tuple": bad_tuple,
@@ -546,9 +575,14 @@ def _ending(plan: Plan, memory: bool, views: list[Slot], where: str) -> Callable
     return lines
 
 
+_WIDENED: dict[str, str] = {"b": "i", "h": "i", "B": "I", "H": "I"}
+"""The `struct` character of the core value that a narrower integer is returned as."""
+
+
 def _load_param(source: _Source, position: int, slot: Slot, where: str, memory: bool) -> None:
     """Add the lines that turn a parameter's core values into its Python value."""
-    type_, code, name = slot.type, slot.type.code, f"p{position}"
+    type_: Any = slot.type  # its code says which class it is of, and so what attributes it has
+    code, name = type_.code, f"p{position}"
     if code in ("int", "float"):
         source.add(f"{name} = f.{_at(slot.index, type_.format)}")
     elif code == "bool":
@@ -631,13 +665,15 @@ def _store_values(
     """Add the lines that turn Python values into core values."""
     references: list[tuple[Slot, str]] = []
     for slot, name in zip(slots, names, strict=True):
-        type_, code = slot.type, slot.type.code
+        type_: Any = slot.type  # as in _load_param
+        code = type_.code
         here = source.name("slot", slot)
         if code in ("int", "duration"):
             lines = []
             if type_.size < 4:
                 lines = [f"if not {type_.low} <= {name} <= {type_.high}:", "    raise OverflowError"]
-            view = {"b": "i", "h": "i", "B": "I", "H": "I"}.get(type_.format, type_.format)
+            format: str = type_.format
+            view = _WIDENED.get(format, format)
             _guarded(source, [*lines, f"{frame}.{_at(slot.index, view)} = {name}"], where, here, name)
         elif code == "float":
             pack = source.name("pack", type_.layout.pack_into)
@@ -653,7 +689,8 @@ def _store_values(
             )
         elif code == "enum":
             number = source.name("number", type_.number)
-            view = {"b": "i", "h": "i", "B": "I", "H": "I"}.get(type_.base.format, type_.base.format)
+            format = type_.base.format
+            view = _WIDENED.get(format, format)
             _guarded(source, [f"{frame}.{_at(slot.index, view)} = {number}({name})"], where, here, name)
         elif code == "externref":
             references.append((slot, name))
@@ -700,10 +737,15 @@ def render_guest(plan: Plan) -> tuple[str, dict[str, Any]]:
     _store_values(source, plan.params, names, where, "s")
     source.add(
         "headroom()",
+        "if not guard.acquire(False):",
+        f"    raise StoreBusyError({where})",
         "try:",
         "    error = invoke(store_context(), function, s.address, WORDS, s.trap_address)",
         "except ValueError:",
-        f"    raise StaleMemoryError({plan.where + ' was called, but its store is closed'!r}, 'call it before closing') from None",
+        f"    raise StaleMemoryError({plan.where + ' was called, but its store is closed'!r}, "
+        "'call it before closing') from None",
+        "finally:",
+        "    guard.release()",
         "if error is not None or s.trap[0]:",
         "    pointer = s.trap[0]",
         "    s.trap[0] = 0",
@@ -727,7 +769,8 @@ def render_guest(plan: Plan) -> tuple[str, dict[str, Any]]:
 
 
 def _load_result(source: _Source, position: int, slot: Slot) -> None:
-    type_, code, name = slot.type, slot.type.code, f"r{position}"
+    type_: Any = slot.type  # as in _load_param
+    code, name = type_.code, f"r{position}"
     if code in ("int", "float"):
         source.add(f"{name} = s.{_at(slot.index, type_.format)}")
     elif code == "bool":
@@ -780,7 +823,7 @@ def uninterruptible_entry(function: types.FunctionType) -> None:
 class HostThunk:
     """A plan's callback, compiled: what `_ffi.define` registers. Serves any number of linkers and instances."""
 
-    __slots__ = ("__weakref__", "callback", "source")
+    __slots__ = ("__weakref__", "_address", "callback", "source")
 
     def __init__(
         self, plan: Plan, memory: str = "memory", fixed: tuple[Any, Callable[[], int | None]] | None = None
@@ -807,6 +850,11 @@ class HostThunk:
         uninterruptible_entry(function)
         self.source = text
         self.callback = _ffi.CALLBACK(function)
+        self._address = ctypes.cast(self.callback, ctypes.c_void_p).value or 0
+
+    def define(self, linker: int, module: bytes, name: bytes, type: int, env: tuple[Any, ...]) -> int | None:
+        """Define it in a linker, with what callbacks get; returns the address of an error, or None."""
+        return _ffi.define_callback(linker, module, name, type, self._address, env)
 
 
 class GuestSlots(Slots):
@@ -840,6 +888,7 @@ def guest_caller(
         context_of=lambda: _ffi.context_address(store),
         function=ctypes.addressof(structure),
         keep=(store, function, structure),
+        guard=_ffi.guard_of(store),
         WORDS=words,
         invoke=_ffi.func_call_unchecked_held if hold else _ffi.func_call_unchecked,
     )

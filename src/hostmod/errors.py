@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import errno as _errno
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 
 class HostmodError(Exception):
@@ -126,8 +127,9 @@ class MemoryAccessError(HostmodError):
 
     def __str__(self) -> str:
         return (
-            f"{self.where}: {self.found}, expected a 32- or 64-bit unshared memory exported as {self.name!r}; export it "
-            "from the guest, or pass memory= (another export's name, or the wasmtime.Memory it imports) when linking"
+            f"{self.where}: {self.found}, expected a 32- or 64-bit unshared memory exported as {self.name!r}; "
+            "export it from the guest, or pass memory= (another export's name, or the wasmtime.Memory it imports) "
+            "when linking"
         )
 
 
@@ -199,8 +201,8 @@ class ViewEscapedError(HostmodError, BufferError):
 
     def __str__(self) -> str:
         return (
-            f"{self.where}: a view of guest memory was kept past its call, expected it to be let go; copy what you keep: "
-            "bytes(data), or numpy.array(data) in place of numpy.frombuffer(data)"
+            f"{self.where}: a view of guest memory was kept past its call, expected it to be let go; "
+            "copy what you keep: bytes(data), or numpy.array(data) in place of numpy.frombuffer(data)"
         )
 
 
@@ -239,10 +241,24 @@ class ErrnoError(HostmodError, OSError):
     def __init__(self, number: int, message: str | None = None) -> None:
         text = error_string(number) if message is None else message
         super().__init__(number, text)
-        self.errno: int = number
+        self.errno: int = number  # pyright: ignore[reportIncompatibleVariableOverride]  # never None, as OSError's may be
 
     def __reduce__(self) -> tuple[type[ErrnoError], tuple[int, str | None]]:
         return type(self), (self.errno, self.strerror)
+
+
+class Exit(HostmodError):
+    """A guest ended itself, with an exit code: not an error, as SystemExit is none.
+
+    `Guest.run` catches it and returns the code; who calls the guest's exports otherwise gets this.
+    """
+
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code
+
+    def __str__(self) -> str:
+        return f"the guest exited with code {self.code}"
 
 
 class InternalError(HostmodError):
@@ -260,13 +276,15 @@ def error_string(number: int) -> str:
     return error_strings.get(number, f"errno {number}")
 
 
-def as_errno(
-    error: BaseException | None, table: Mapping[type[BaseException], int] | None = None
-) -> int | None:
+ErrnoTable = Mapping[type[BaseException], int | Callable[[Any], int]]
+"""Exception classes and the error numbers that they stand for, or functions that find the number of one."""
+
+
+def as_errno(error: BaseException | None, table: ErrnoTable | None = None) -> int | None:
     """Return the error number an exception stands for, or None if it is a bug rather than a value.
 
-    `table` maps exception classes to numbers, and is asked first, most derived class first. `SegmentationFault` never
-    has a number; ``None`` (no exception) is 0.
+    `table` maps exception classes to numbers (or to functions from the exception to its number), and is asked first,
+    most derived class first. `SegmentationFault` never has a number; ``None`` (no exception) is 0.
 
     >>> as_errno(FileNotFoundError(2, "gone")), as_errno(KeyError("x")), as_errno(KeyError("x"), {KeyError: 2})
     (2, None, 2)
@@ -279,7 +297,7 @@ def as_errno(
         for cls in type(error).__mro__:
             number = table.get(cls)
             if number is not None:
-                return number
+                return number if isinstance(number, int) else number(error)
     number = getattr(error, "errno", None)
     if isinstance(number, int) and not isinstance(number, bool) and number != 0:
         return int(number)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, ClassVar, TypeVar, overload
+from typing import Any, ClassVar, Self, TypeVar, overload
 
 import wasmtime
 
 from hostmod import _ffi, trampoline
 from hostmod.errors import (
     DeclarationError,
+    Exit,
     ExportMismatch,
     GuestFileError,
     LinkError,
@@ -26,7 +28,7 @@ from hostmod.memory import Memory
 from hostmod.plan import Plan, Slot, caller_frame, plan_of
 from hostmod.types.base import GuestType
 from hostmod.types.reference import EXTERNREF, CallerType
-from hostmod.types.scalar import FLOAT32, FLOAT64, INT32, INT64, IntegerType
+from hostmod.types.scalar import FLOAT32, FLOAT64, INT32, INT64
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -47,7 +49,7 @@ class GuestMemory(Memory):
     def __init__(self, store: Any, memory: wasmtime.Memory) -> None:
         self._store = store
         self._memory = memory._memory
-        self._address = _ffi.ctypes.addressof(self._memory)
+        self._address = ctypes.addressof(self._memory)
         self._size = self._base = -1
         self._whole: Any = None
         self._view = memoryview(b"")
@@ -62,7 +64,7 @@ class GuestMemory(Memory):
         size = _ffi.memory_data_size(context, self._address)
         base = _ffi.memory_data(context, self._address) or 0
         if size != self._size or base != self._base:
-            self._whole = _ffi.array_at(base, size) if size else (_ffi.ctypes.c_ubyte * 0)()
+            self._whole = _ffi.array_at(base, size) if size else (ctypes.c_ubyte * 0)()
             self._view = memoryview(self._whole).cast("B")
             self._size, self._base = size, base
         return self._view
@@ -169,15 +171,6 @@ class _Allocator:
 
 
 # ------------------------------------------------------------------------------------------------------------ exports
-
-
-class _CoreInt(IntegerType):
-    """A core integer of unknown sign: takes signed and unsigned values, gives signed ones."""
-
-    def check(self, value: Any, where: str = "") -> int:
-        if isinstance(value, int) and self.high < value < 1 << self.bits:
-            return value - (1 << self.bits)
-        return super().check(value, where)
 
 
 _CORE_TYPES: dict[str, GuestType[Any]] = {
@@ -292,7 +285,7 @@ def export(method: F, /) -> F: ...
 @overload
 def export(name: str, /) -> Callable[[F], F]: ...
 def export(name: Any, /) -> Any:
-    """Declare a method of a `GuestModule` that stands for an export, of its own name or another. Its body is never run."""
+    """Declare a method of a `GuestModule` that stands for an export, of its name or another; its body never runs."""
     if isinstance(name, str):
         return lambda method: _mark(method, name)
     return _mark(name, name.__name__)
@@ -420,6 +413,20 @@ def load(source: Source, engine: wasmtime.Engine | None = None) -> wasmtime.Modu
     """
     if isinstance(source, wasmtime.Module):
         return source
+    name, data = read(source)
+    return compile_bytes(name, data, engine or wasmtime.Engine())
+
+
+def compile_bytes(name: str, data: bytes, engine: wasmtime.Engine) -> wasmtime.Module:
+    """Compile what `read` gave; GuestFileError if it is not valid."""
+    try:
+        return wasmtime.Module(engine, data if data[:4] == b"\0asm" else data.decode())
+    except wasmtime.WasmtimeError as error:
+        raise GuestFileError(name, f"it does not compile: {error}") from error
+
+
+def read(source: str | bytes | bytearray | os.PathLike[str]) -> tuple[str, bytes]:
+    """Read a guest without compiling it: what messages call it, and its bytes. Arguments and errors as in `load`."""
     if isinstance(source, str) and source.lstrip().startswith(("(module", ";;", "(;")):
         name, data = "the text", source.encode()
     elif isinstance(source, str | os.PathLike):
@@ -445,10 +452,7 @@ def load(source: Source, engine: wasmtime.Engine | None = None) -> wasmtime.Modu
         raise GuestFileError(name, "it is a component")
     if data[:4] != b"\0asm" and not _is_text(data):
         raise GuestFileError(name, f"it starts with {data[:8]!r}")
-    try:
-        return wasmtime.Module(engine or wasmtime.Engine(), data if data[:4] == b"\0asm" else data.decode())
-    except wasmtime.WasmtimeError as error:
-        raise GuestFileError(name, f"it does not compile: {error}") from error
+    return name, data
 
 
 def _is_text(data: bytes) -> bool:
@@ -487,6 +491,28 @@ class Guest:
             self._memory = GuestMemory(self.store, self._raw_memory)
         return self._memory
 
+    def run(self) -> int:
+        """Run a program: the `_start` of a command, or the `_initialize` of a reactor, whose exports can be called then.
+
+        Returns:
+            The exit code: 0 where it returned, else what it gave to the function that ended it.
+
+        Raises:
+            LinkError: it exports neither.
+            Whatever else ended it: wasmtime.Trap, or what a host function raised.
+        """
+        for name in ("_start", "_initialize"):
+            if isinstance(self.instance.exports(self.store).get(name), wasmtime.Func):
+                try:
+                    self.exports[name]()
+                except Exit as exit:
+                    return exit.code
+                return 0
+        raise LinkError(
+            "Guest.run: the guest exports neither _start nor _initialize, expected a program; compile it as one, or call "
+            "its functions through Guest.exports"
+        )
+
     def close(self) -> None:
         """Close its store, and the host modules that were made for it (given as classes), once."""
         if not self._closed:
@@ -498,7 +524,7 @@ class Guest:
                 raise
             self._stack.close()
 
-    def __enter__(self) -> Guest:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -593,7 +619,8 @@ def _memory_of(
     if wanted is not None:
         if wanted not in exported:
             raise LinkError(
-                f"instantiate: memory={wanted!r}, expected one of the guest's: {', '.join(exported) or 'it exports none'}"
+                f"instantiate: memory={wanted!r}, expected one of the guest's: "
+                f"{', '.join(exported) or 'it exports none'}"
             )
         return wanted, None
     provided: wasmtime.Memory | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextvars import Token
 from types import MappingProxyType, TracebackType
 from typing import Any, Generic, Self, TypeVar, cast
@@ -11,8 +11,17 @@ from typing import Any, Generic, Self, TypeVar, cast
 import wasmtime
 
 from hostmod import _ffi, trampoline
-from hostmod.errors import DeclarationError, LinkError, Mismatch, UnboundError
-from hostmod.module import Declaration, F, Function, Functions, Option, configure
+from hostmod.errors import DeclarationError, ErrnoTable, LinkError, Mismatch, UnboundError
+from hostmod.module import (
+    Declaration,
+    F,
+    Function,
+    Functions,
+    Option,
+    configure,
+    served,
+    with_out_pointers,
+)
 from hostmod.plan import caller_frame, check_host_results, plan_of, signature
 
 M = TypeVar("M", bound="HostModule")
@@ -85,7 +94,7 @@ class HostModule(Declaration):
 class FunctionModule:
     """A host module made of plain functions, by `hostmod.module`."""
 
-    def __init__(self, name: str, errors: Mapping[type[BaseException], int] | None = None) -> None:
+    def __init__(self, name: str, errors: ErrnoTable | None = None) -> None:
         if not isinstance(name, str) or not name:
             raise DeclarationError(
                 "hostmod.module", repr(name), "a module name", 'write hostmod.module("env")'
@@ -117,6 +126,12 @@ class FunctionModule:
         self._functions[name] = Function(check_host_results(plan), function, has_self=False)
         return function
 
+    def with_functions(self, functions: Functions) -> FunctionModule:
+        """Return a module of the same name and errors, with these functions: what `hostmod.decorate` makes."""
+        made = FunctionModule(self.name, self._errors)
+        made._functions = dict(functions)
+        return made
+
     def link(
         self, linker: wasmtime.Linker, *, memory: MemorySpec = "memory", store: wasmtime.Store | None = None
     ) -> None:
@@ -131,7 +146,7 @@ class FunctionModule:
         return f"<host module {self.name!r} of {len(self._functions)} functions>"
 
 
-def module(name: str, errors: Mapping[type[BaseException], int] | None = None) -> FunctionModule:
+def module(name: str, errors: ErrnoTable | None = None) -> FunctionModule:
     """Make a host module of plain functions.
 
     >>> from hostmod.types import Int32
@@ -186,17 +201,25 @@ def _define(
     if not isinstance(linker, wasmtime.Linker):
         raise LinkError(f"link: {linker!r}, expected a wasmtime.Linker; write wasmtime.Linker(engine)")
     definition_of = _definitions(linker.engine, memory, store)
-    pointer = linker.ptr()
-    for each in functions.values():
+    address = _ffi.linker_address(linker)
+    for each in _offered(functions):
         definition = definition_of(each)
         try:
             # The thunk goes with the callable: it has to live as long as wasmtime can call it.
-            definition.define(pointer, (serve(each), definition))
+            definition.define(address, (serve(each), definition.thunk))
         except wasmtime.WasmtimeError as error:
             raise LinkError(
                 f"{each.plan.where}: the linker did not take it ({error}), expected a name that is free; link each "
                 "module once per linker, or set linker.allow_shadowing = True to replace what it has"
             ) from error
+
+
+def _offered(functions: Functions) -> Iterator[Function]:
+    for each in functions.values():
+        yield each
+        out = with_out_pointers(each)
+        if out is not None and out.name not in functions:
+            yield out
 
 
 def _definitions(
@@ -267,7 +290,7 @@ class CompiledModule(Generic[M]):
 
 
 class ModuleInstance(Generic[M]):
-    """An instance of a compiled module, to be bound to calls with `bind`. Leaving ``with instance:`` closes it, once."""
+    """An instance of a compiled module, to be bound to calls with `bind`; the end of ``with instance:`` closes it."""
 
     def __init__(self, compiled: CompiledModule[M], instance: M) -> None:
         self.compiled = compiled
@@ -328,7 +351,7 @@ class bind:  # noqa: N801  # used as a function: with bind(instance):
             self._instances.append(found)
         self._tokens: list[tuple[HostModule, Token[Any]]] = []
 
-    def __enter__(self) -> bind:
+    def __enter__(self) -> Self:
         for each in self._instances:
             self._tokens.append((each, type(each)._bound.set(each)))
         return self
@@ -361,7 +384,7 @@ def mismatches(module: wasmtime.Module, hosts: Iterable[Host]) -> list[Mismatch]
         wanted = (
             core_signature(each.type) if isinstance(each.type, wasmtime.FuncType) else f"a {_kind(each.type)}"
         )
-        function = functions.get(name)
+        function = served(functions, name)
         if function is None:
             close_to = [
                 known

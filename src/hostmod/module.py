@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from types import FrameType, MappingProxyType
 from typing import Any, ClassVar, Concatenate, Generic, ParamSpec, TypeVar, overload
 
-from hostmod.errors import DeclarationError
+from hostmod.errors import DeclarationError, ErrnoTable
 from hostmod.plan import Plan, Slot, caller_frame, check_host_results, plan_of
 from hostmod.types.base import CoreType
+from hostmod.types.pointer import PointerType
 
 F = TypeVar("F", bound=Callable[..., Any])
 M = TypeVar("M")
@@ -67,12 +70,70 @@ class Function:
         """Return the same function, served by another callable."""
         return Function(self.plan, func, self.has_self)
 
+    def with_plan(self, plan: Plan) -> Function:
+        """Return a function of another plan, served by the same callable."""
+        return Function(plan, self.func, self.has_self)
+
     def __repr__(self) -> str:
         return f"<function {self.plan.module}::{self.name}{self.plan.signature}>"
 
 
 Functions = Mapping[str, Function]
 """Functions by the name that guests import them by; read-only."""
+
+OUT = ".out"
+"""What follows the name of a function in its form for guests whose language has one result at most."""
+
+
+def with_out_pointers(function: Function) -> Function | None:
+    """Return the form of a function with several core results that stores its values through pointers.
+
+    ``find(key) -> Optional[Uint32]`` is ``(i32, i32) -> (i32, i32)`` in a guest. C, Rust, Go and AssemblyScript cannot
+    import that, so it is also offered as ``find.out``, ``(i32, i32, i32) -> i32``: a pointer for each value follows the
+    parameters, and the errno alone is returned. With an errno nothing is stored.
+
+    None for a function of fewer results, and for one of a result that has no place in memory.
+    """
+    plan = function.plan
+    if len(plan.result_types) < 2 or any(slot.type.size <= 0 for slot in plan.results):
+        return None
+    found: Function | None = function._cache.get(OUT)
+    if found is None:
+        found = function._cache[OUT] = _with_out_pointers(function)
+    return found
+
+
+def _with_out_pointers(function: Function) -> Function:
+    plan, func, count = function.plan, function.func, len(function.plan.results)
+    taken = {slot.name for slot in plan.params}
+    start = len(plan.param_types)
+    outs: list[Slot] = []
+    for index, slot in enumerate(plan.results):
+        name = "result" if count == 1 else f"result{index}"
+        while name in taken:
+            name += "_"
+        outs.append(Slot(name, PointerType(slot.type), start + index))
+
+    @functools.wraps(func)
+    def stored(*arguments: Any) -> None:
+        result = func(*arguments[:-count])
+        values = result if plan.is_tuple else (result,)
+        for pointer, value in zip(arguments[-count:], values, strict=True):
+            pointer.store(value)
+
+    out_plan = dataclasses.replace(
+        plan, name=plan.name + OUT, params=(*plan.params, *outs), results=(), is_tuple=False
+    )
+    return Function(out_plan, stored, function.has_self)
+
+
+def served(functions: Functions, name: str) -> Function | None:
+    """Find what a module serves an import of this name with, or None."""
+    found = functions.get(name)
+    if found is None and name.endswith(OUT):
+        whole = functions.get(name.removesuffix(OUT))
+        return None if whole is None else with_out_pointers(whole)
+    return found
 
 
 @overload
@@ -117,7 +178,7 @@ class Declaration:
     functions: ClassVar[Functions] = MappingProxyType({})
     """Its functions by name; read-only."""
 
-    errors: ClassVar[Mapping[type[BaseException], int]] = MappingProxyType({})
+    errors: ClassVar[ErrnoTable] = MappingProxyType({})
     """Exception classes that stand for an errno in this module, besides those that carry one."""
 
     _bound: ClassVar[ContextVar[Any]]
@@ -127,7 +188,7 @@ class Declaration:
         cls,
         *,
         name: str | None = None,
-        errors: Mapping[type[BaseException], int] | None = None,
+        errors: ErrnoTable | None = None,
         **options: Any,
     ) -> None:
         super().__init_subclass__(**options)
@@ -147,7 +208,9 @@ class Declaration:
 
     @classmethod
     def _collect(cls, frame: FrameType | None) -> Iterator[tuple[str, Function]]:
-        methods: dict[str, Callable[..., Any]] = {}
+        methods: dict[
+            str, Any
+        ] = {}  # what stands in for a function may be anything: plan_of says what cannot
         for base in reversed(cls.__mro__):
             for attribute, value in vars(base).items():
                 if isinstance(value, staticmethod | classmethod) and hasattr(value.__func__, _EXPORT):
@@ -191,10 +254,26 @@ class Declaration:
                     'name one of them with @function("...")',
                 )
             taken[export] = attribute
+            inherited = cls._inherited(attribute, export, method)
+            if inherited is not None:
+                # Its annotations were read where it was written, and a decorator's wrapping stays.
+                plan = dataclasses.replace(inherited.plan, module=cls.name, errors=cls.errors)
+                yield export, inherited.with_plan(plan)
+                continue
             plan = check_host_results(
                 plan_of(method, cls.name, export, method=True, errors=cls.errors, frame=frame)
             )
             yield export, Function(plan, method)
+
+    @classmethod
+    def _inherited(cls, attribute: str, export: str, method: object) -> Function | None:
+        """Find the function of a base class that serves with this very method."""
+        for base in cls.__mro__[1:]:
+            if issubclass(base, Declaration) and getattr(base, attribute, None) is method:
+                found = base.functions.get(export)
+                if found is not None:
+                    return found
+        return None
 
 
 def _depth_of_class_statement() -> int:
@@ -209,17 +288,19 @@ def _depth_of_class_statement() -> int:
     return depth - 1
 
 
-def _checked_errors(
-    where: str, errors: Mapping[type[BaseException], int]
-) -> Mapping[type[BaseException], int]:
+def _checked_errors(where: str, errors: ErrnoTable) -> ErrnoTable:
     for cls, number in errors.items():
         if not (isinstance(cls, type) and issubclass(cls, BaseException)):
             raise DeclarationError(
                 f"{where} errors", repr(cls), "an exception class", "write errors={KeyError: 2}"
             )
+        if callable(number):
+            continue
         if not isinstance(number, int) or isinstance(number, bool) or not 0 < number < 2**31:
             raise DeclarationError(
-                f"{where} errors[{cls.__name__}]", repr(number), "an errno from 1 to 2147483647"
+                f"{where} errors[{cls.__name__}]",
+                repr(number),
+                "an errno from 1 to 2147483647, or a function that returns one",
             )
     return errors
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import inspect
 import sys
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import FrameType, MappingProxyType
 from typing import Any
 
-from hostmod.errors import DeclarationError
+from hostmod.errors import DeclarationError, ErrnoTable
 from hostmod.types.base import CoreType, GuestType, describe, resolve
 from hostmod.types.reference import CallerType
 from hostmod.types.result import resolve_result
@@ -45,9 +45,7 @@ class Plan:
     results: tuple[Slot, ...]
     optional: bool
     is_tuple: bool
-    errors: Mapping[type[BaseException], int] = field(
-        default_factory=lambda: MappingProxyType({}), hash=False
-    )
+    errors: ErrnoTable = field(default_factory=lambda: MappingProxyType({}), hash=False)
 
     @property
     def where(self) -> str:
@@ -62,7 +60,7 @@ class Plan:
     @property
     def result_types(self) -> tuple[CoreType, ...]:
         """Core types of the results, the errno included."""
-        found = tuple(core for slot in self.results for core in slot.type.core)
+        found: tuple[CoreType, ...] = tuple(core for slot in self.results for core in slot.type.core)
         return (*found, "i32") if self.optional else found
 
     @property
@@ -93,7 +91,7 @@ def plan_of(
     name: str,
     *,
     method: bool,
-    errors: Mapping[type[BaseException], int] | None = None,
+    errors: ErrnoTable | None = None,
     frame: FrameType | None = None,
 ) -> Plan:
     """Read a function's annotations; DeclarationError for the first that cannot work.
@@ -122,6 +120,8 @@ def plan_of(
             "a name that is defined here",
             "define or import it above the class",
         ) from error
+    except DeclarationError as error:
+        raise DeclarationError(f"{where}: {error.where}", error.found, error.expected, error.write) from error
     except (TypeError, SyntaxError, AttributeError) as error:
         raise DeclarationError(where, f"an annotation that cannot be read: {error}", "guest types") from error
     parameters = list(inspect.signature(function).parameters.values())

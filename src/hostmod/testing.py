@@ -9,6 +9,7 @@ each, and goes through the same trampoline as any other guest::
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -20,8 +21,11 @@ from hostmod.guest import GuestMemory, export_caller
 from hostmod.memory import PAGE_SIZE
 from hostmod.module import Declaration, Function
 from hostmod.plan import Slot
+from hostmod.recorder import Call, Recorder
 from hostmod.types.pointer import List, Pointer
 from hostmod.types.view import BytesType
+
+__all__ = ["GUARD", "GUARD_LENGTH", "Call", "GuardError", "GuardedMemory", "Recorder", "call"]
 
 GUARD = 0xA5
 """What the bytes around arguments hold. Source: wazero's tests draw guards the same way."""
@@ -89,7 +93,7 @@ class GuardedMemory(GuestMemory):
         """Raise GuardError for the first guard byte that is not as it was."""
         data = self.read(0, len(self))
         edges = [(0, 0, "the start of the memory"), *self._allocated, (len(self), 0, "the end of the memory")]
-        for (before, size, near), (after, _, following) in zip(edges, edges[1:], strict=False):
+        for (before, size, near), (after, _, following) in itertools.pairwise(edges):
             gap = data[before + size : after]
             if gap.count(GUARD) != len(gap):
                 at = next(index for index, byte in enumerate(gap) if byte != GUARD)
@@ -136,7 +140,7 @@ def call(function: Callable[..., Any] | Function, /, *arguments: Any) -> Any:
         linker = wasmtime.Linker(engine)
         thunk = trampoline.active.HostThunk(plan)
         definition = _ffi.Definition(engine, "host", "function", plan.param_types, plan.result_types, thunk)
-        definition.define(linker.ptr(), (serve, definition))
+        definition.define(_ffi.linker_address(linker), (serve, thunk))
         instance = linker.instantiate(store, wasmtime.Module(engine, _guest(found)))
         exports = instance.exports(store)
         memory = GuardedMemory(store, exports["memory"])  # type: ignore[arg-type]  # the guest is the one above
@@ -162,12 +166,13 @@ def _find(function: Callable[..., Any] | Function) -> tuple[Function, Callable[.
     if isinstance(function, Function):
         if function.has_self:
             raise TypeError(
-                f"testing.call: {function!r} needs an instance, expected a bound method; write call(Module().method, ...)"
+                f"testing.call: {function!r} needs an instance, expected a bound method; "
+                "write call(Module().method, ...)"
             )
         return function, function.func
     owner = getattr(function, "__self__", None)
     name = getattr(function, "__hostmod_function__", None)
-    if isinstance(owner, Declaration) and name in type(owner).functions:
+    if isinstance(owner, Declaration) and isinstance(name, str) and name in type(owner).functions:
         found = type(owner).functions[name]
         return found, found.func.__get__(owner)
     raise TypeError(

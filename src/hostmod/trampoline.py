@@ -1,25 +1,26 @@
 """The contract between the trampolines, and the choice of one.
 
-A trampoline offers `HostThunk(plan, memory, fixed)`, whose `callback` wasmtime can call with an environment of
-``(callable, ...)``, and `guest_caller(plan, store, function, new_memory, hold)`, a callable of the plan's parameters.
-Both trampolines give the same results, memory, exceptions and messages.
+A trampoline offers `HostThunk(plan, memory, fixed)`, which can `define` itself in a linker with an environment of
+``(callable, thunk)`` that wasmtime keeps, and `guest_caller(plan, store, function, new_memory, hold)`, a callable of
+the plan's parameters. Both trampolines give the same results, memory, exceptions and messages.
 """
 
 from __future__ import annotations
 
+import logging
+import os
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from hostmod import _trampoline_py
 from hostmod.plan import Plan
 
 
 class HostThunk(Protocol):
-    """What `_ffi.define` registers for a plan."""
+    """What serves the calls of one plan."""
 
-    @property
-    def callback(self) -> Any:
-        """The C function, as something that ctypes passes as a pointer."""
+    def define(self, linker: int, module: bytes, name: bytes, type: int, env: tuple[Any, ...]) -> int | None:
+        """Define it in a linker; returns the address of an error, or None or 0."""
 
 
 class Trampoline(Protocol):
@@ -27,12 +28,31 @@ class Trampoline(Protocol):
 
     NAME: str
 
-    def HostThunk(self, plan: Plan, memory: str = ..., fixed: Any = ...) -> HostThunk: ...  # noqa: N802  # it is a class
+    def HostThunk(self, plan: Plan, memory: str = ..., fixed: Any = ...) -> HostThunk:  # noqa: N802  # it is a class
+        """Prepare a plan for calls by guests."""
+        ...
 
     def guest_caller(
         self, plan: Plan, store: Any, function: Any, new_memory: Callable[[], Any] | None, hold: bool = ...
-    ) -> Callable[..., Any]: ...
+    ) -> Callable[..., Any]:
+        """Make a callable that calls a guest by a plan."""
+        ...
 
 
-active: Trampoline = _trampoline_py  # type: ignore[assignment]  # a module, with what the protocol names
-"""The trampoline that serves this process."""
+def _choose() -> tuple[Trampoline, str]:
+    """Return the trampoline that serves this process, and why it is not the one in C, if it is not."""
+    pure = cast("Trampoline", _trampoline_py)
+    if os.environ.get("HOSTMOD_NO_EXTENSIONS", "") not in ("", "0"):
+        return pure, "HOSTMOD_NO_EXTENSIONS is set"
+    try:
+        from hostmod import _trampoline_native
+    except ModuleNotFoundError:
+        return pure, "it was not built: there was no C compiler when hostmod was installed"
+    except Exception as error:  # whatever keeps it from starting, the other one serves
+        logging.getLogger("hostmod").warning("the C trampoline steps aside: %s: %s", type(error).__name__, error)
+        return pure, f"{type(error).__name__}: {error}"
+    return cast("Trampoline", _trampoline_native), ""
+
+
+active, reason = _choose()
+"""The trampoline that serves this process, and why it is the pure-Python one (empty if it is not)."""

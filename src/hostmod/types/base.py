@@ -22,6 +22,10 @@ Word = Any
 """One core value: an unsigned int for i32 and i64, a float for f32 and f64, any object for externref."""
 
 
+_CROSSING = frozenset({"load_value", "store_value", "load_object", "store_object", "check"})
+"""What a subclass overrides if its values cross in another way."""
+
+
 class GuestType(Generic[T]):
     """How values of one annotation cross between guest and host.
 
@@ -53,6 +57,14 @@ class GuestType(Generic[T]):
     """How the trampolines know a type that they handle without calling it; empty for every other."""
     result: str = ""
     """Empty if a host function can return it; else what to write in its place."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "code" not in vars(cls) and not _CROSSING.isdisjoint(vars(cls)):
+            # It derives from a type that trampolines and structs have code for, and changes what that code does.
+            cls.code = ""
+            if "inline" not in vars(cls):
+                cls.inline = GuestType.inline  # type: ignore[method-assign]  # as if its body said so
 
     def load_value(self, memory: Memory, words: Sequence[Word]) -> T:
         """Make the value from `len(self.core)` core values."""
@@ -227,7 +239,8 @@ def _resolve_union(annotation: object, arguments: Sequence[object], where: str) 
             where,
             describe(annotation),
             "a guest type that has a null",
-            "write Pointer[T] | None for a pointer that may be 0; for a result that may fail, hostmod.types.Optional[T]",
+            "write Pointer[T] | None for a pointer that may be 0; "
+            "for a result that may fail, hostmod.types.Optional[T]",
         )
     raise DeclarationError(
         where, describe(annotation), "one guest type", "a union has no form in a guest's signature"

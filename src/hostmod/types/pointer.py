@@ -5,13 +5,15 @@ from __future__ import annotations
 import typing
 from collections.abc import Iterable, Iterator, Sequence
 from struct import Struct
-from typing import Any, Generic, TypeVar, overload
+from typing import Any, Generic, TypeAlias, TypeVar, overload
 
 from hostmod.errors import ConversionError, DeclarationError, HostmodError
 from hostmod.memory import FixedSizeMemory, Memory
 from hostmod.types.base import GuestType, Word, WordsType, describe, resolve_object
 
 T = TypeVar("T")
+
+_Type: TypeAlias = type[T]  # inside Pointer, type is its field
 
 MAX_SHOWN_ITEMS = 8
 """Elements of a list that a log line shows."""
@@ -38,7 +40,7 @@ class Pointer(Generic[T]):
     type: GuestType[Any]
 
     def __init__(self, memory: Memory, offset: int, type: object = None) -> None:
-        """Point to `offset` (address in bytes, unsigned) in `memory`; `type` is T, unless ``Pointer[T](...)`` names it."""
+        """Point to `offset` (in bytes, unsigned) in `memory`; `type` is T, unless ``Pointer[T](...)`` names it."""
         self.memory = memory
         self.offset = offset
         if type is not None:
@@ -51,11 +53,25 @@ class Pointer(Generic[T]):
     @__orig_class__.setter
     def __orig_class__(self, alias: object) -> None:
         # typing sets this after the call of a subscripted class: it is how Pointer[T](...) learns T.
-        if not hasattr(self, "type"):
-            self.type = resolve_object(typing.get_args(alias)[0], "Pointer[T]")
+        found = resolve_object(typing.get_args(alias)[0], "Pointer[T]")
+        try:
+            self.type  # noqa: B018  # an argument names it, and comes first
+        except DeclarationError:
+            self.type = found
+
+    if not typing.TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> object:
+            if name == "type":
+                raise DeclarationError(
+                    "Pointer", "no element type", "one", "write Pointer[Uint32](memory, offset), for example"
+                )
+            raise AttributeError(
+                f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self
+            )
 
     @classmethod
-    def new(cls, type: type[T], value: T | None = None) -> Pointer[T]:
+    def new(cls, type: _Type[T], value: T | None = None) -> Pointer[T]:
         """Make room for one `type` in a memory of the host's own, holding `value` or zeros."""
         guest_type = resolve_object(type, "Pointer.new")
         memory = FixedSizeMemory(guest_type.size + 65536)
@@ -139,7 +155,7 @@ class List(Generic[T]):
         self.length = length
 
     @classmethod
-    def new(cls, type: type[T], values: Iterable[T]) -> List[T]:
+    def new(cls, type: _Type[T], values: Iterable[T]) -> List[T]:
         """Store `values` in a memory of the host's own."""
         guest_type = resolve_object(type, "List.new")
         items = list(values)
@@ -309,7 +325,7 @@ class ListType(WordsType[Any]):
         shown: list[str] = []
         try:
             for index in range(min(len(value), MAX_SHOWN_ITEMS)):
-                shown.append(self.element.show(value[index]))
+                shown.append(self.element.show(value[index]))  # noqa: PERF401  # keeps those before one that is unreadable
         except HostmodError:
             shown.append("(unreadable)")
         more = f", ...] ({len(value)} items)" if len(value) > MAX_SHOWN_ITEMS else "]"

@@ -84,8 +84,7 @@ class StructType(GuestType[Any]):
             try:
                 field.type.store_object(scratch, 0, getattr(value, field.name))
             except ConversionError as cause:
-                where = f"{self.name}.{field.name}"
-                where += cause.where[cause.where.index(".") :] if "." in cause.where else cause.where
+                where = f"{self.name}.{field.name}{_inside(cause.where)}"
                 return ConversionError(where, cause.found, cause.expected, cause.write)
         return (
             error
@@ -212,6 +211,11 @@ class _Scratch(FixedSizeMemory):
     __hash__ = None  # type: ignore[assignment]  # equal to its target, of another identity
 
 
+def _inside(where: str) -> str:
+    """What is left of a place's name where its own type's name goes: ``.x`` of ``Vec3.x``, and all of ``[2].x``."""
+    return where if where.startswith("[") else where[where.index(".") :] if "." in where else ""
+
+
 def _items(codes: str) -> int:
     return sum(1 for code in codes if code != "x")
 
@@ -313,7 +317,7 @@ class FixedArrayType(GuestType[list[Any]]):
                 self.element.store_object(scratch, index * self.element.size, item)
             except ConversionError as error:
                 raise ConversionError(
-                    f"[{index}]{error.where}", error.found, error.expected, error.write
+                    f"[{index}]{_inside(error.where)}", error.found, error.expected, error.write
                 ) from error
         memory.write(offset, scratch._window())
 
@@ -388,7 +392,7 @@ def _struct_class(cls: type, frozen: bool, depth: int) -> type:
         ) from error
     finally:
         del frame
-    own = dataclasses.dataclass(slots=True, frozen=frozen)(cls)
+    own: Any = dataclasses.dataclass(slots=True, frozen=frozen)(cls)  # Any: it gains attributes below
     fields = []
     for field in dataclasses.fields(own):
         if not field.init:
@@ -398,13 +402,13 @@ def _struct_class(cls: type, frozen: bool, depth: int) -> type:
         raise DeclarationError(
             cls.__name__, "a struct without fields", "at least one", "write x: Float32, for example"
         )
-    own.__struct__ = StructType(own, fields)  # type: ignore[attr-defined]  # the class gains it here
+    found = own.__struct__ = StructType(own, fields)
 
     def guest_type(arguments: tuple[object, ...], where: str) -> GuestType[Any]:
-        return typing.cast("GuestType[Any]", own.__struct__)  # type: ignore[attr-defined]  # set above
+        return found
 
-    own.__guest_type__ = staticmethod(guest_type)  # type: ignore[attr-defined]  # the class gains it here
-    return own
+    own.__guest_type__ = staticmethod(guest_type)
+    return typing.cast(type, own)
 
 
 def sizeof(type: object) -> int:

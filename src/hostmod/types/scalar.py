@@ -53,6 +53,8 @@ class ScalarType(GuestType[Any]):
 
 
 def _found(value: object) -> str:
+    if isinstance(value, int) and value.bit_length() > 1024:
+        return f"an int of {value.bit_length()} bits"  # repr refuses ints of more than a few thousand digits
     text = repr(value)
     if len(text) > 60:
         text = text[:57] + "..."
@@ -76,7 +78,7 @@ class IntegerType(ScalarType):
         return f"{self} ({self.low} to {self.high})"
 
     def load_value(self, memory: Memory, words: Sequence[Word]) -> int:
-        value = words[0] & ((1 << self.bits) - 1)
+        value: int = words[0] & ((1 << self.bits) - 1)
         return value - (1 << self.bits) if self.signed and value > self.high else value
 
     def store_value(self, memory: Memory, value: SupportsIndex) -> Sequence[Word]:
@@ -134,7 +136,7 @@ class BoolType(ScalarType):
         return "Bool (True or False)"
 
     def load_value(self, memory: Memory, words: Sequence[Word]) -> bool:
-        return words[0] != 0
+        return bool(words[0] != 0)
 
     def store_value(self, memory: Memory, value: bool) -> Sequence[Word]:
         return (int(self.check(value)),)

@@ -18,9 +18,11 @@ MAX_SHOWN_BYTES = 32
 
 
 def show_bytes(value: Any) -> str:
-    """Show bytes in double quotes, cut where they are many."""
+    """Show bytes in double quotes, cut where they are many; of zeros before the cut, two are shown."""
     flat = memoryview(value).cast("B")
     data = bytes(flat[:MAX_SHOWN_BYTES])
+    if len(data) < len(flat):
+        data = data[: len(data.rstrip(b"\0")) + 2]  # a buffer to write into is mostly zeros
     body = "".join(_escaped(byte) for byte in data)
     return f'b"{body}"' if len(flat) == len(data) else f'b"{body}... ({len(flat)} bytes)"'
 
@@ -47,7 +49,7 @@ class BytesType(WordsType[memoryview]):
     def load_value(self, memory: Memory, words: Sequence[Word]) -> memoryview:
         offset, length = words
         view = memory.view(offset, length * self.step)
-        return view if self.format == "B" else view.cast(self.format)
+        return view if self.format == "B" else view.cast(self.format)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]  # a format of memoryview's
 
     def store_value(self, memory: Memory, value: memoryview | bytes | bytearray) -> Sequence[Word]:
         try:

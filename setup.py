@@ -1,0 +1,20 @@
+"""Builds the C trampoline where there is a compiler, and does without it where there is none."""
+
+import os
+
+from setuptools import Extension, setup
+
+if os.environ.get("HOSTMOD_NO_EXTENSIONS", "") in ("", "0"):
+    extensions = [
+        Extension(
+            "hostmod._trampoline_c",
+            ["src/hostmod/_trampoline_c.c"],
+            extra_compile_args=os.environ.get("HOSTMOD_CFLAGS", "").split(),
+            extra_link_args=os.environ.get("HOSTMOD_LDFLAGS", "").split(),
+            optional=True,  # no compiler: the pure-Python trampoline serves
+        )
+    ]
+else:
+    extensions = []
+
+setup(ext_modules=extensions)

@@ -1,0 +1,1945 @@
+/* The trampoline in C: one callback that runs any packed Plan.
+
+   Overview
+   --------
+   wasmtime calls `callback` for every host function of every module. Its environment is the Python tuple
+   (callable, Thunk): what to run, and how. A Thunk is a Plan packed into an array of `Slot`s, one for each parameter and
+   result, each with an operation code. `serve` takes the GIL, turns the call's stack into Python objects (`load_param`),
+   calls, stores what comes back (`store_result`), and ends what the call lent (`end_call`).
+
+   Whatever a slot's code cannot do (a guest type of the user's, an int subclass, a value out of range) goes to Python,
+   for that one value: `helpers[LOAD]` and `helpers[STORE]` run what the pure-Python trampoline runs. So both give the
+   same values and the same errors, and no message is written here.
+
+   Guest memory is never held on to. `locate` asks wasmtime for its address and size before each access that could have
+   seen a change; objects are copied out of it before Python objects are made of them, since making objects can run the
+   garbage collector, and that anything. The only lasting pointers are those of `View`s, which Python sees as
+   memoryviews: each belongs to one call, and is emptied at its end, or kept alive with its store if it is still in use.
+
+   The other direction is `GuestCall`: Python values into slots, wasmtime_func_call_unchecked, slots into values.
+
+   wasmtime is not linked against: `setup` is given the addresses of its functions, and the sizes of its structures as
+   wasmtime-py knows them, and refuses if they are not those written here. Source: wasmtime's C API, val.h, func.h,
+   extern.h, memory.h. */
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <structmember.h>
+
+/* ------------------------------------------------------------------------------------------- wasmtime's structures */
+
+typedef union {
+    int32_t i32;
+    uint32_t u32;
+    int64_t i64;
+    uint64_t u64;
+    float f32;
+    double f64;
+    unsigned char v128[16];
+} raw_t; /* wasmtime_val_raw_t */
+
+typedef struct {
+    uint8_t kind;
+    uint64_t of[3];
+} extern_t; /* wasmtime_extern_t; `of` holds the 24 bytes of a wasmtime_memory_t */
+
+typedef struct {
+    uint64_t words[2];
+} func_t; /* wasmtime_func_t */
+
+enum { EXTERN_MEMORY = 3, EXTERN_SHAREDMEMORY = 4 };
+
+static struct {
+    void *(*caller_context)(void *caller);
+    bool (*caller_export_get)(void *caller, const char *name, size_t length, extern_t *item);
+    unsigned char *(*memory_data)(void *context, const void *memory);
+    size_t (*memory_data_size)(void *context, const void *memory);
+    void (*extern_delete)(extern_t *item);
+    void *(*func_call_unchecked)(void *context, const func_t *func, raw_t *slots, size_t count, void **trap);
+    void *(*trap_new)(const char *message, size_t length);
+    void *(*linker_define)(void *linker, const char *module, size_t module_length, const char *name, size_t name_length,
+                           const void *type, void *callback, void *env, void (*finalizer)(void *));
+} wt;
+
+/* ------------------------------------------------------------------------------------------------- operation codes */
+
+enum {
+    OP_CODEC, /* by helpers[LOAD] and helpers[STORE] */
+    OP_I8,
+    OP_U8,
+    OP_I16,
+    OP_U16,
+    OP_I32,
+    OP_U32,
+    OP_I64,
+    OP_U64,
+    OP_F32,
+    OP_F64,
+    OP_BOOL,
+    OP_STRING,
+    OP_CSTRING,
+    OP_VIEW,
+    OP_POINTER,
+    OP_NULLABLE,
+    OP_LIST,
+    OP_ENUM,
+    OP_DURATION,
+    OP_EXTERNREF,
+    OP_CALLER,
+    OP_STRUCT, /* in Codecs only */
+    OP_COUNT
+};
+
+/* ------------------------------------------------------------------------------------- what Python does, when asked */
+
+enum {
+    LOAD,           /* (where, slot, memory, words) -> value */
+    STORE,          /* (where, slot, memory, value) -> words */
+    FAULT,          /* (offset, length, size): raises */
+    INVALID_STRING, /* (offset, bytes, errors): raises */
+    MISSING,        /* (where, name, kind or -1): raises */
+    STALE,          /* (): raises */
+    BAD_NONE,       /* (where, result): raises */
+    BAD_TUPLE,      /* (where, result, count): raises */
+    ERRNO,          /* (error, table) -> int or None */
+    TRAP,           /* (where, error) -> address of a trap */
+    SETTLE,         /* (view, context, where, error or None): raises if a view is still in use */
+    CALLER,         /* (memory, address) -> Caller */
+    REFERENCE,      /* (context, raw) -> object */
+    REFERENCES,     /* (context, objects) -> raws */
+    FAIL,           /* (error address, trap address): raises */
+    BUSY,           /* (where): raises */
+    RAISE_ERRNO,    /* (number): raises */
+    HELPER_COUNT
+};
+
+static const char *const helper_names[HELPER_COUNT] = {
+    "load", "store",  "fault",  "invalid_string", "missing",   "stale",      "bad_none", "bad_tuple",
+    "errno", "trap", "settle", "caller",         "reference", "references", "fail",     "busy",
+    "raise_errno",
+};
+static PyObject *helpers[HELPER_COUNT];
+static PyObject *spare_message; /* bytes: what a trap says when not even helpers[TRAP] could run */
+
+static PyTypeObject *pointer_class; /* subclasses of Python's Pointer, List and Memory, with the methods below */
+static PyTypeObject *list_class;
+static PyTypeObject *memory_class;
+static Py_ssize_t pointer_memory, pointer_offset, pointer_type; /* where Pointer keeps its slots */
+static Py_ssize_t list_pointer, list_length;
+static PyObject *pointer_load, *pointer_store, *list_getitem; /* Python's own methods, for what is not done here */
+static PyObject *str_native, *str_release, *str_context, *str_context_method;
+static PyInterpreterState *home;
+
+static PyObject *ask(int helper, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    PyObject *tuple = Py_VaBuildValue(format, arguments);
+    va_end(arguments);
+    if (tuple == NULL)
+        return NULL;
+    PyObject *result = PyObject_CallObject(helpers[helper], tuple);
+    Py_DECREF(tuple);
+    return result;
+}
+
+/* Ask for an exception to be raised; returns NULL always. */
+static PyObject *refuse(PyObject *answer) {
+    if (answer != NULL) {
+        Py_DECREF(answer);
+        PyErr_SetNone(PyExc_SystemError);
+    }
+    return NULL;
+}
+
+static PyObject *fault(uint64_t offset, uint64_t length, size_t size) {
+    return refuse(ask(FAULT, "(KKn)", (unsigned long long)offset, (unsigned long long)length, (Py_ssize_t)size));
+}
+
+static PyObject *take_error(void) {
+#if PY_VERSION_HEX >= 0x030C0000
+    return PyErr_GetRaisedException();
+#else
+    PyObject *type, *value, *trace;
+    PyErr_Fetch(&type, &value, &trace);
+    if (type == NULL)
+        return NULL;
+    PyErr_NormalizeException(&type, &value, &trace);
+    if (trace != NULL) {
+        PyException_SetTraceback(value, trace);
+        Py_DECREF(trace);
+    }
+    Py_DECREF(type);
+    return value;
+#endif
+}
+
+static void put_error(PyObject *error) {
+#if PY_VERSION_HEX >= 0x030C0000
+    PyErr_SetRaisedException(error);
+#else
+    PyErr_Restore(Py_NewRef((PyObject *)Py_TYPE(error)), error, PyException_GetTraceback(error));
+#endif
+}
+
+static bool takes(Py_ssize_t count, Py_ssize_t expected) {
+    if (count != expected)
+        PyErr_SetNone(PyExc_TypeError);
+    return count == expected;
+}
+
+static inline PyObject **slot_at(PyObject *object, Py_ssize_t offset) { return (PyObject **)((char *)object + offset); }
+
+/* ------------------------------------------------------------------------------------------------------------ views */
+
+/* What a memoryview of guest memory belongs to. `data` is NULL once its call has ended. */
+typedef struct {
+    PyObject_HEAD
+    unsigned char *data;
+    Py_ssize_t length;
+    Py_ssize_t exports;
+    Py_ssize_t step;
+    Py_ssize_t count;
+    char format[2];
+    PyObject *weak;
+} View;
+
+static int view_getbuffer(View *self, Py_buffer *buffer, int flags) {
+    (void)flags;
+    if (self->data == NULL) {
+        buffer->obj = NULL;
+        refuse(ask(STALE, "()"));
+        return -1;
+    }
+    self->count = self->length / self->step;
+    buffer->buf = self->data;
+    buffer->obj = Py_NewRef((PyObject *)self);
+    buffer->len = self->length;
+    buffer->readonly = 0;
+    buffer->itemsize = self->step;
+    buffer->format = (flags & PyBUF_FORMAT) ? self->format : NULL;
+    buffer->ndim = 1;
+    buffer->shape = (flags & PyBUF_ND) ? &self->count : NULL;
+    buffer->strides = (flags & PyBUF_STRIDES) == PyBUF_STRIDES ? &self->step : NULL;
+    buffer->suboffsets = NULL;
+    buffer->internal = NULL;
+    self->exports++;
+    return 0;
+}
+
+static void view_releasebuffer(View *self, Py_buffer *buffer) {
+    (void)buffer;
+    self->exports--;
+}
+
+static void view_dealloc(View *self) {
+    if (self->weak != NULL)
+        PyObject_ClearWeakRefs((PyObject *)self);
+    PyObject_Free(self);
+}
+
+static PyBufferProcs view_buffer = {(getbufferproc)view_getbuffer, (releasebufferproc)view_releasebuffer};
+
+static PyTypeObject ViewType = {
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "hostmod._trampoline_c.View",
+    .tp_basicsize = sizeof(View),
+    .tp_dealloc = (destructor)view_dealloc,
+    .tp_as_buffer = &view_buffer,
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .tp_weaklistoffset = offsetof(View, weak),
+};
+
+static View *view_new(unsigned char *data, Py_ssize_t length, char format, Py_ssize_t step) {
+    static unsigned char nothing[1];
+    View *self = PyObject_New(View, &ViewType);
+    if (self == NULL)
+        return NULL;
+    self->data = data != NULL ? data : nothing; /* an empty memory has no address */
+    self->length = length;
+    self->exports = 0;
+    self->step = step;
+    self->format[0] = format;
+    self->format[1] = 0;
+    self->weak = NULL;
+    return self;
+}
+
+/* ------------------------------------------------------------------------------------------- objects in guest memory */
+
+typedef struct Codec Codec;
+
+typedef struct {
+    int op;
+    Py_ssize_t offset; /* in the struct, in bytes */
+    Py_ssize_t slot;   /* in the Python instance */
+    PyObject *extra;   /* of an enum, its members by number; of a Duration, its class */
+    PyObject *cls;     /* of an enum, its class */
+    Codec *codec;      /* of a nested struct */
+} Field;
+
+/* How objects of one guest type are read and written: a scalar (one field), or a struct of fields. */
+struct Codec {
+    PyObject_HEAD
+    PyTypeObject *cls; /* of a struct; NULL for a scalar */
+    Py_ssize_t size;
+    Py_ssize_t count;
+    Field *fields;
+};
+
+static const Py_ssize_t op_size[OP_COUNT] = {[OP_I8] = 1,  [OP_U8] = 1,  [OP_I16] = 2, [OP_U16] = 2, [OP_I32] = 4,
+                                             [OP_U32] = 4, [OP_I64] = 8, [OP_U64] = 8, [OP_F32] = 4, [OP_F64] = 8,
+                                             [OP_BOOL] = 1, [OP_DURATION] = 8};
+
+/* Make the Python object of a number in memory. `data` is the host's own copy. */
+static PyObject *number_load(int op, const unsigned char *data) {
+    union {
+        int16_t i16;
+        uint16_t u16;
+        int32_t i32;
+        uint32_t u32;
+        int64_t i64;
+        uint64_t u64;
+        float f32;
+        double f64;
+    } value;
+    memcpy(&value, data, (size_t)op_size[op]);
+    switch (op) {
+    case OP_I8:
+        return PyLong_FromLong((int8_t)data[0]);
+    case OP_U8:
+        return PyLong_FromLong(data[0]);
+    case OP_I16:
+        return PyLong_FromLong(value.i16);
+    case OP_U16:
+        return PyLong_FromLong(value.u16);
+    case OP_I32:
+        return PyLong_FromLong(value.i32);
+    case OP_U32:
+        return PyLong_FromUnsignedLongLong(value.u32);
+    case OP_I64:
+    case OP_DURATION:
+        return PyLong_FromLongLong(value.i64);
+    case OP_U64:
+        return PyLong_FromUnsignedLongLong(value.u64);
+    case OP_F32:
+        return PyFloat_FromDouble(value.f32);
+    case OP_F64:
+        return PyFloat_FromDouble(value.f64);
+    case OP_BOOL:
+        return PyBool_FromLong(data[0]);
+    }
+    PyErr_SetNone(PyExc_SystemError);
+    return NULL;
+}
+
+/* Write a number's bytes, if the value is of the exact type and in range. Returns whether it was; raises nothing. */
+static bool number_store(int op, unsigned char *data, PyObject *value) {
+    switch (op) {
+    case OP_F32:
+    case OP_F64: {
+        double number;
+        if (PyFloat_CheckExact(value)) {
+            number = PyFloat_AS_DOUBLE(value);
+        } else if (PyLong_CheckExact(value)) {
+            number = PyLong_AsDouble(value);
+            if (number == -1.0 && PyErr_Occurred()) {
+                PyErr_Clear();
+                return false;
+            }
+        } else {
+            return false;
+        }
+        if (op == OP_F64) {
+            memcpy(data, &number, 8);
+            return true;
+        }
+        float narrow = (float)number;
+        if (Py_IS_INFINITY(narrow) && !Py_IS_INFINITY(number))
+            return false;
+        memcpy(data, &narrow, 4);
+        return true;
+    }
+    case OP_BOOL:
+        if (!PyBool_Check(value))
+            return false;
+        data[0] = value == Py_True;
+        return true;
+    }
+    if (!PyLong_Check(value) || (!PyLong_CheckExact(value) && op != OP_DURATION && !PyBool_Check(value)))
+        return false;
+    if (op == OP_U64) {
+        uint64_t number = PyLong_AsUnsignedLongLong(value);
+        if (number == UINT64_MAX && PyErr_Occurred()) {
+            PyErr_Clear();
+            return false;
+        }
+        memcpy(data, &number, 8);
+        return true;
+    }
+    int overflow;
+    int64_t number = PyLong_AsLongLongAndOverflow(value, &overflow);
+    if (overflow != 0)
+        return false;
+    if (number == -1 && PyErr_Occurred()) {
+        PyErr_Clear();
+        return false;
+    }
+    switch (op) {
+    case OP_I8:
+        if (number < INT8_MIN || number > INT8_MAX)
+            return false;
+        break;
+    case OP_U8:
+        if (number < 0 || number > UINT8_MAX)
+            return false;
+        break;
+    case OP_I16:
+        if (number < INT16_MIN || number > INT16_MAX)
+            return false;
+        break;
+    case OP_U16:
+        if (number < 0 || number > UINT16_MAX)
+            return false;
+        break;
+    case OP_I32:
+        if (number < INT32_MIN || number > INT32_MAX)
+            return false;
+        break;
+    case OP_U32:
+        if (number < 0 || number > UINT32_MAX)
+            return false;
+        break;
+    case OP_I64:
+    case OP_DURATION:
+        break;
+    default:
+        return false;
+    }
+    memcpy(data, &number, (size_t)op_size[op]); /* little-endian hosts only: wasmtime-py knows no others */
+    return true;
+}
+
+static PyObject *codec_load(Codec *self, const unsigned char *data);
+static bool codec_store(Codec *self, unsigned char *data, PyObject *value);
+
+/* Make the object of one field; NULL without an exception if Python has to. */
+static PyObject *field_load(const Field *field, const unsigned char *data) {
+    if (field->op == OP_STRUCT)
+        return codec_load(field->codec, data);
+    PyObject *number = number_load(field->op, data);
+    if (number == NULL || field->extra == NULL)
+        return number;
+    PyObject *result = NULL;
+    if (field->op == OP_DURATION) {
+        result = PyObject_CallOneArg(field->extra, number);
+    } else {
+        result = Py_XNewRef(PyDict_GetItemWithError(field->extra, number));
+    }
+    Py_DECREF(number);
+    return result;
+}
+
+static bool field_store(const Field *field, unsigned char *data, PyObject *value) {
+    if (field->op == OP_STRUCT)
+        return codec_store(field->codec, data, value);
+    if (field->cls != NULL) { /* a member of the enum, which is an int of its own class */
+        if ((PyObject *)Py_TYPE(value) != field->cls)
+            return false;
+        int overflow;
+        int64_t number = PyLong_AsLongLongAndOverflow(value, &overflow);
+        if (overflow != 0 || (number == -1 && PyErr_Occurred())) {
+            PyErr_Clear();
+            return false;
+        }
+        PyObject *plain = PyLong_FromLongLong(number);
+        if (plain == NULL) {
+            PyErr_Clear();
+            return false;
+        }
+        bool done = number_store(field->op, data, plain);
+        Py_DECREF(plain);
+        return done;
+    }
+    return number_store(field->op, data, value);
+}
+
+/* Make an object from its bytes; NULL without an exception if Python has to. */
+static PyObject *codec_load(Codec *self, const unsigned char *data) {
+    if (self->cls == NULL)
+        return field_load(&self->fields[0], data);
+    PyObject *object = self->cls->tp_alloc(self->cls, 0);
+    if (object == NULL)
+        return NULL;
+    for (Py_ssize_t index = 0; index < self->count; index++) {
+        const Field *field = &self->fields[index];
+        PyObject *value = field_load(field, data + field->offset);
+        if (value == NULL) {
+            Py_DECREF(object);
+            return NULL;
+        }
+        *slot_at(object, field->slot) = value;
+    }
+    return object;
+}
+
+/* Write an object's bytes, `data` being zeros; returns whether it could, raises nothing. */
+static bool codec_store(Codec *self, unsigned char *data, PyObject *value) {
+    if (self->cls == NULL)
+        return field_store(&self->fields[0], data, value);
+    if (Py_TYPE(value) != self->cls)
+        return false;
+    for (Py_ssize_t index = 0; index < self->count; index++) {
+        const Field *field = &self->fields[index];
+        PyObject *item = *slot_at(value, field->slot);
+        if (item == NULL || !field_store(field, data + field->offset, item))
+            return false;
+    }
+    return true;
+}
+
+static void codec_dealloc(Codec *self) {
+    for (Py_ssize_t index = 0; index < self->count; index++) {
+        Py_XDECREF(self->fields[index].extra);
+        Py_XDECREF(self->fields[index].cls);
+        Py_XDECREF(self->fields[index].codec);
+    }
+    PyMem_Free(self->fields);
+    Py_XDECREF(self->cls);
+    PyObject_Free(self);
+}
+
+static PyTypeObject CodecType;
+
+/* Codec(cls or None, size, ((op, offset, name, extra, cls, codec), ...)) */
+static PyObject *codec_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords) {
+    (void)type;
+    (void)keywords;
+    PyObject *cls, *fields;
+    Py_ssize_t size;
+    if (!PyArg_ParseTuple(arguments, "OnO!", &cls, &size, &PyTuple_Type, &fields))
+        return NULL;
+    Codec *self = PyObject_New(Codec, &CodecType);
+    if (self == NULL)
+        return NULL;
+    self->cls = cls == Py_None ? NULL : (PyTypeObject *)Py_NewRef(cls);
+    self->size = size;
+    self->count = 0;
+    self->fields = PyMem_Calloc((size_t)PyTuple_GET_SIZE(fields) + 1, sizeof(Field));
+    if (self->fields == NULL) {
+        Py_DECREF(self);
+        return PyErr_NoMemory();
+    }
+    for (Py_ssize_t index = 0; index < PyTuple_GET_SIZE(fields); index++) {
+        Field *field = &self->fields[index];
+        PyObject *name, *extra, *enumeration, *codec;
+        if (!PyArg_ParseTuple(PyTuple_GET_ITEM(fields, index), "inOOOO", &field->op, &field->offset, &name, &extra,
+                              &enumeration, &codec))
+            goto failed;
+        if (self->cls != NULL) {
+            PyObject *member = PyObject_GetAttr((PyObject *)self->cls, name);
+            if (member == NULL)
+                goto failed;
+            bool plain = Py_TYPE(member) == &PyMemberDescr_Type &&
+                         ((PyMemberDescrObject *)member)->d_member->type == T_OBJECT_EX;
+            if (plain)
+                field->slot = ((PyMemberDescrObject *)member)->d_member->offset;
+            Py_DECREF(member);
+            if (!plain) {
+                PyErr_SetObject(PyExc_TypeError, name);
+                goto failed;
+            }
+        }
+        bool nested = field->op == OP_STRUCT;
+        if (nested ? Py_TYPE(codec) != &CodecType : (field->op < OP_I8 || field->op >= OP_COUNT || op_size[field->op] == 0)) {
+            PyErr_SetObject(PyExc_TypeError, name);
+            goto failed;
+        }
+        field->extra = extra == Py_None ? NULL : Py_NewRef(extra);
+        field->cls = enumeration == Py_None ? NULL : Py_NewRef(enumeration);
+        field->codec = nested ? (Codec *)Py_NewRef(codec) : NULL;
+        self->count++;
+        if (field->offset < 0 || field->offset + (nested ? field->codec->size : op_size[field->op]) > size) {
+            PyErr_SetObject(PyExc_ValueError, name);
+            goto failed;
+        }
+    }
+    return (PyObject *)self;
+failed:
+    Py_DECREF(self);
+    return NULL;
+}
+
+static PyTypeObject CodecType = {
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "hostmod._trampoline_c.Codec",
+    .tp_basicsize = sizeof(Codec),
+    .tp_dealloc = (destructor)codec_dealloc,
+    .tp_flags = Py_TPFLAGS_DEFAULT,
+    .tp_new = codec_new,
+};
+
+/* ------------------------------------------------------------------------------------------------------------ plans */
+
+typedef struct {
+    int op;
+    int base;          /* of an enum, the op of its number */
+    Py_ssize_t index;  /* of its first core value */
+    Py_ssize_t step;   /* bytes of an element: of a view, or of a list */
+    char format;       /* of a view */
+    const char *cores; /* one letter for each core value: i l f d e */
+    const char *errors;
+    PyObject *slot;  /* the plan's own Slot, for the helpers */
+    PyObject *extra; /* of a pointer or list, its element's type; of an enum, its members; of a Duration, its class */
+    PyObject *packed;
+} Slot;
+
+typedef struct {
+    PyObject_HEAD
+    PyObject *where;
+    PyObject *name; /* bytes: the export that the memory is found by */
+    PyObject *errors;
+    PyObject *errno_slot;
+    PyObject *fixed; /* None, or (bytes of a wasmtime_extern_t, callable that returns the context it belongs to) */
+    Slot *params, *results;
+    Py_ssize_t param_count, result_count, errno_index;
+    bool optional, is_tuple, references;
+} Thunk;
+
+static void slots_clear(Slot *slots, Py_ssize_t count) {
+    for (Py_ssize_t index = 0; index < count; index++) {
+        Py_XDECREF(slots[index].slot);
+        Py_XDECREF(slots[index].extra);
+        Py_XDECREF(slots[index].packed);
+    }
+    PyMem_Free(slots);
+}
+
+/* Unpack ((op, base, index, step, format, cores, errors, slot, extra), ...). */
+static Slot *slots_of(PyObject *packed, Py_ssize_t *count) {
+    Py_ssize_t length = PyTuple_GET_SIZE(packed);
+    Slot *slots = PyMem_Calloc((size_t)length + 1, sizeof(Slot));
+    if (slots == NULL) {
+        PyErr_NoMemory();
+        return NULL;
+    }
+    for (Py_ssize_t index = 0; index < length; index++) {
+        Slot *slot = &slots[index];
+        PyObject *item = PyTuple_GET_ITEM(packed, index), *object, *extra;
+        int format;
+        if (!PyArg_ParseTuple(item, "iinnCssOO", &slot->op, &slot->base, &slot->index, &slot->step, &format,
+                              &slot->cores, &slot->errors, &object, &extra)) {
+            slots_clear(slots, index);
+            return NULL;
+        }
+        slot->format = (char)format;
+        slot->slot = Py_NewRef(object);
+        slot->extra = Py_NewRef(extra);
+        slot->packed = Py_NewRef(item); /* owns the bytes of `cores` and `errors` */
+    }
+    *count = length;
+    return slots;
+}
+
+static void thunk_dealloc(Thunk *self) {
+    slots_clear(self->params, self->param_count);
+    slots_clear(self->results, self->result_count);
+    Py_XDECREF(self->where);
+    Py_XDECREF(self->name);
+    Py_XDECREF(self->errors);
+    Py_XDECREF(self->errno_slot);
+    Py_XDECREF(self->fixed);
+    Py_TYPE(self)->tp_free((PyObject *)self);
+}
+
+/* Thunk(where, name, params, results, optional, is_tuple, errors, errno_index, errno_slot, fixed) */
+static PyObject *thunk_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords) {
+    (void)keywords;
+    PyObject *where, *name, *params, *results, *errors, *errno_slot, *fixed;
+    int optional, is_tuple;
+    Py_ssize_t errno_index;
+    if (!PyArg_ParseTuple(arguments, "OSO!O!ppOnOO", &where, &name, &PyTuple_Type, &params, &PyTuple_Type, &results,
+                          &optional, &is_tuple, &errors, &errno_index, &errno_slot, &fixed))
+        return NULL;
+    Thunk *self = (Thunk *)type->tp_alloc(type, 0);
+    if (self == NULL)
+        return NULL;
+    self->where = Py_NewRef(where);
+    self->name = Py_NewRef(name);
+    self->errors = Py_NewRef(errors);
+    self->errno_slot = Py_NewRef(errno_slot);
+    self->fixed = Py_NewRef(fixed);
+    self->optional = optional;
+    self->is_tuple = is_tuple;
+    self->errno_index = errno_index;
+    self->params = slots_of(params, &self->param_count);
+    self->results = self->params ? slots_of(results, &self->result_count) : NULL;
+    if (self->results == NULL) {
+        Py_DECREF(self);
+        return NULL;
+    }
+    for (Py_ssize_t index = 0; index < self->result_count; index++)
+        self->references |= self->results[index].op == OP_EXTERNREF;
+    return (PyObject *)self;
+}
+
+static PyTypeObject ThunkType = {
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "hostmod._trampoline_c.Thunk",
+    .tp_basicsize = sizeof(Thunk),
+    .tp_dealloc = (destructor)thunk_dealloc,
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
+    .tp_new = thunk_new,
+};
+
+/* ------------------------------------------------------------------------------------------------------ one call's */
+
+typedef struct CallMemory CallMemory;
+
+typedef struct {
+    View *view;
+    PyObject *memoryview;
+} Lent;
+
+enum { INLINE = 16 };
+
+typedef struct Call {
+    Thunk *thunk;
+    void *caller;
+    void *context; /* known once `located` */
+    raw_t *slots;
+    extern_t memory;
+    bool located;
+    CallMemory *object; /* the memory as Python sees it, if a parameter needs it */
+    PyObject *guest;    /* the Caller parameter */
+    unsigned char *base;
+    Lent few[INLINE], *lent; /* what the call has lent, `few` while that is enough */
+    Py_ssize_t lent_count, lent_room;
+} Call;
+
+struct CallMemory {
+    PyObject_HEAD
+    Call *call; /* NULL once the call has ended */
+    PyObject *window;
+    size_t window_size;
+};
+
+static bool end_lent(Call *call, Py_ssize_t from, PyObject *error);
+
+/* Find the caller's memory: its address and size now. On failure an exception is set. */
+static bool locate(Call *call, unsigned char **base, size_t *size) {
+    Thunk *thunk = call->thunk;
+    if (!call->located) {
+        if (thunk->fixed != Py_None) {
+            PyObject *expected = PyObject_CallNoArgs(PyTuple_GET_ITEM(thunk->fixed, 1));
+            if (expected == NULL)
+                return false;
+            void *context = wt.caller_context(call->caller);
+            bool same = expected != Py_None && PyLong_AsVoidPtr(expected) == context;
+            Py_DECREF(expected);
+            if (!same) {
+                refuse(ask(MISSING, "(OOi)", thunk->where, thunk->name, -2));
+                return false;
+            }
+            memcpy(&call->memory, PyBytes_AS_STRING(PyTuple_GET_ITEM(thunk->fixed, 0)), sizeof(extern_t));
+        } else {
+            if (!wt.caller_export_get(call->caller, PyBytes_AS_STRING(thunk->name),
+                                      (size_t)PyBytes_GET_SIZE(thunk->name), &call->memory)) {
+                refuse(ask(MISSING, "(OOi)", thunk->where, thunk->name, -1));
+                return false;
+            }
+            if (call->memory.kind != EXTERN_MEMORY) {
+                int kind = call->memory.kind;
+                if (kind == EXTERN_SHAREDMEMORY)
+                    wt.extern_delete(&call->memory);
+                refuse(ask(MISSING, "(OOi)", thunk->where, thunk->name, kind));
+                return false;
+            }
+        }
+        call->context = wt.caller_context(call->caller);
+        call->located = true;
+    }
+    *base = wt.memory_data(call->context, call->memory.of);
+    *size = wt.memory_data_size(call->context, call->memory.of);
+    if (*base != call->base) {
+        /* It grew and moved: views of where it was end here. */
+        if (call->lent_count > 0 && call->base != NULL && !end_lent(call, 0, NULL))
+            return false;
+        call->base = *base;
+    }
+    return true;
+}
+
+/* Lend `length` bytes of guest memory to Python; they were checked. Returns a new memoryview. */
+static PyObject *lend(Call *call, unsigned char *data, Py_ssize_t length, char format, Py_ssize_t step) {
+    if (call->lent_count == call->lent_room) {
+        Py_ssize_t room = call->lent_room * 2;
+        Lent *more = PyMem_Malloc((size_t)room * sizeof(Lent));
+        if (more == NULL)
+            return PyErr_NoMemory();
+        memcpy(more, call->lent, (size_t)call->lent_count * sizeof(Lent));
+        if (call->lent != call->few)
+            PyMem_Free(call->lent);
+        call->lent = more;
+        call->lent_room = room;
+    }
+    View *view = view_new(data, length, format, step);
+    if (view == NULL)
+        return NULL;
+    PyObject *memoryview = PyMemoryView_FromObject((PyObject *)view);
+    if (memoryview == NULL) {
+        Py_DECREF(view);
+        return NULL;
+    }
+    call->lent[call->lent_count].view = view;
+    call->lent[call->lent_count].memoryview = Py_NewRef(memoryview);
+    call->lent_count++;
+    return memoryview;
+}
+
+/* End what was lent: release each view, and have Python deal with those that are still in use. `error` is what the host
+   function raised, or NULL; no exception may be set. False with an exception if a view is in use for good. */
+static bool end_lent(Call *call, Py_ssize_t from, PyObject *error) {
+    bool fine = true;
+    Py_ssize_t count = call->lent_count;
+    call->lent_count = from;
+    for (Py_ssize_t index = from; index < count; index++) {
+        Lent *lent = &call->lent[index];
+        PyObject *released = PyObject_CallMethodNoArgs(lent->memoryview, str_release);
+        if (released == NULL)
+            PyErr_Clear(); /* numpy has it: dealt with below */
+        Py_XDECREF(released);
+        Py_DECREF(lent->memoryview);
+    }
+    for (Py_ssize_t index = from; index < count; index++) {
+        View *view = call->lent[index].view;
+        if (view->exports > 0) {
+            PyObject *earlier = fine ? NULL : take_error();
+            PyObject *answer = ask(SETTLE, "(OKOO)", (PyObject *)view, (unsigned long long)(uintptr_t)call->context,
+                                   call->thunk->where, error != NULL ? error : Py_None);
+            if (answer == NULL)
+                fine = false;
+            Py_XDECREF(answer);
+            if (earlier != NULL) {
+                PyErr_Clear();
+                put_error(earlier);
+            }
+        }
+        if (view->exports == 0)
+            view->data = NULL;
+        Py_DECREF(view);
+    }
+    return fine;
+}
+
+/* --------------------------------------------------------------------------------- the memory, as Python code sees it */
+
+static Call *memory_call(CallMemory *self) {
+    if (self->call == NULL)
+        refuse(ask(STALE, "()"));
+    return self->call;
+}
+
+static PyObject *memory_window(CallMemory *self, PyObject *unused) {
+    (void)unused;
+    Call *call = memory_call(self);
+    unsigned char *base, *before = call != NULL ? call->base : NULL;
+    size_t size;
+    if (call == NULL || !locate(call, &base, &size))
+        return NULL;
+    if (self->window == NULL || self->window_size != size || before != base) {
+        PyObject *window = lend(call, base, (Py_ssize_t)size, 'B', 1);
+        if (window == NULL)
+            return NULL;
+        Py_XSETREF(self->window, window);
+        self->window_size = size;
+    }
+    return Py_NewRef(self->window);
+}
+
+/* Check a range of which the offset and length are Python ints; their values go to `at` and `many`. */
+static bool memory_range(CallMemory *self, PyObject *offset, PyObject *length, unsigned char **base, size_t *at, size_t *many) {
+    Call *call = memory_call(self);
+    size_t size;
+    if (call == NULL || !locate(call, base, &size))
+        return false;
+    *at = PyLong_AsSize_t(offset);
+    bool bad = *at == (size_t)-1 && PyErr_Occurred();
+    if (!bad) {
+        *many = PyLong_AsSize_t(length);
+        bad = *many == (size_t)-1 && PyErr_Occurred();
+    }
+    if (bad) {
+        if (!PyErr_ExceptionMatches(PyExc_OverflowError))
+            return false;
+        PyErr_Clear();
+    }
+    if (bad || *at > size || *many > size - *at) {
+        refuse(ask(FAULT, "(OOn)", offset, length, (Py_ssize_t)size));
+        return false;
+    }
+    return true;
+}
+
+static PyObject *memory_view(CallMemory *self, PyObject *const *arguments, Py_ssize_t count) {
+    unsigned char *base;
+    size_t at, many;
+    if (!takes(count, 2) ||
+        !memory_range(self, arguments[0], arguments[1], &base, &at, &many))
+        return NULL;
+    return lend(self->call, base + at, (Py_ssize_t)many, 'B', 1);
+}
+
+static PyObject *memory_read(CallMemory *self, PyObject *const *arguments, Py_ssize_t count) {
+    unsigned char *base;
+    size_t at, many;
+    if (!takes(count, 2) ||
+        !memory_range(self, arguments[0], arguments[1], &base, &at, &many))
+        return NULL;
+    return PyBytes_FromStringAndSize((char *)base + at, (Py_ssize_t)many);
+}
+
+static PyObject *memory_end(CallMemory *self, PyObject *const *arguments, Py_ssize_t count) {
+    unsigned char *base;
+    size_t at, many;
+    if (!takes(count, 2) ||
+        !memory_range(self, arguments[0], arguments[1], &base, &at, &many))
+        return NULL;
+    return PyLong_FromSize_t(at + many);
+}
+
+static PyObject *memory_size(CallMemory *self, void *unused) {
+    (void)unused;
+    Call *call = memory_call(self);
+    unsigned char *base;
+    size_t size;
+    if (call == NULL || !locate(call, &base, &size))
+        return NULL;
+    return PyLong_FromSize_t(size);
+}
+
+static Py_ssize_t memory_length(CallMemory *self) {
+    Call *call = memory_call(self);
+    unsigned char *base;
+    size_t size;
+    if (call == NULL || !locate(call, &base, &size))
+        return -1;
+    return (Py_ssize_t)size;
+}
+
+static void memory_dealloc(CallMemory *self) {
+    Py_XDECREF(self->window);
+    Py_TYPE(self)->tp_free((PyObject *)self);
+}
+
+static PyMethodDef memory_methods[] = {
+    {"_window", (PyCFunction)memory_window, METH_NOARGS, NULL},
+    {"view", (PyCFunction)(void (*)(void))memory_view, METH_FASTCALL, NULL},
+    {"read", (PyCFunction)(void (*)(void))memory_read, METH_FASTCALL, NULL},
+    {"end", (PyCFunction)(void (*)(void))memory_end, METH_FASTCALL, NULL},
+    {NULL, NULL, 0, NULL},
+};
+static PyGetSetDef memory_getset[] = {{"size", (getter)memory_size, NULL, NULL, NULL}, {NULL, NULL, NULL, NULL, NULL}};
+static PySequenceMethods memory_sequence = {.sq_length = (lenfunc)memory_length};
+
+static PyTypeObject CallMemoryType = {
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "hostmod._trampoline_c.CallMemory",
+    .tp_basicsize = sizeof(CallMemory),
+    .tp_dealloc = (destructor)memory_dealloc,
+    .tp_as_sequence = &memory_sequence,
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
+    .tp_methods = memory_methods,
+    .tp_getset = memory_getset,
+};
+
+static CallMemory *call_memory(Call *call) {
+    if (call->object == NULL) {
+        CallMemory *self = (CallMemory *)memory_class->tp_alloc(memory_class, 0);
+        if (self == NULL)
+            return NULL;
+        self->call = call;
+        call->object = self;
+    }
+    return call->object;
+}
+
+/* ------------------------------------------------------------------------------------------------ pointers and lists */
+
+static PyObject *pointer_new(PyObject *memory, uint64_t offset, PyObject *type) {
+    PyObject *number = PyLong_FromUnsignedLongLong(offset);
+    if (number == NULL)
+        return NULL;
+    PyObject *self = pointer_class->tp_alloc(pointer_class, 0);
+    if (self == NULL) {
+        Py_DECREF(number);
+        return NULL;
+    }
+    *slot_at(self, pointer_memory) = Py_NewRef(memory);
+    *slot_at(self, pointer_offset) = number;
+    *slot_at(self, pointer_type) = Py_NewRef(type);
+    return self;
+}
+
+/* If the object that a pointer refers to can be read and written here, give its codec, the call and the address. */
+static Codec *pointer_codec(PyObject *self, Call **call, uint64_t *offset) {
+    PyObject *memory = *slot_at(self, pointer_memory), *number = *slot_at(self, pointer_offset),
+             *type = *slot_at(self, pointer_type);
+    if (memory == NULL || number == NULL || type == NULL || Py_TYPE(memory) != memory_class ||
+        !PyLong_CheckExact(number))
+        return NULL;
+    *call = ((CallMemory *)memory)->call;
+    if (*call == NULL)
+        return NULL;
+    *offset = PyLong_AsUnsignedLongLong(number);
+    if (*offset == UINT64_MAX && PyErr_Occurred()) {
+        PyErr_Clear();
+        return NULL;
+    }
+    PyObject *codec = PyObject_GetAttr(type, str_native);
+    if (codec == NULL) {
+        PyErr_Clear();
+        return NULL;
+    }
+    Py_DECREF(codec); /* the guest type keeps it */
+    return Py_TYPE(codec) == &CodecType ? (Codec *)codec : NULL;
+}
+
+enum { SMALL = 512 };
+
+/* Read the object `skip` bytes after an address. NULL with no exception set means that Python has to. */
+static PyObject *object_load(Call *call, Codec *codec, uint64_t offset) {
+    unsigned char few[SMALL], *base, *copy = few;
+    size_t size, many = (size_t)codec->size;
+    if (!locate(call, &base, &size))
+        return NULL;
+    if (offset > size || many > size - offset)
+        return fault(offset, many, size);
+    if (many > SMALL && (copy = PyMem_Malloc(many)) == NULL)
+        return PyErr_NoMemory();
+    memcpy(copy, base + offset, many);
+    PyObject *result = codec_load(codec, copy);
+    if (copy != few)
+        PyMem_Free(copy);
+    return result;
+}
+
+/* Write an object. 0: done; -1: an exception is set; 1: Python has to. */
+static int object_store(Call *call, Codec *codec, uint64_t offset, PyObject *value) {
+    unsigned char few[SMALL], *base, *copy = few;
+    size_t size, many = (size_t)codec->size;
+    if (many > SMALL && (copy = PyMem_Malloc(many)) == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    memset(copy, 0, many);
+    int outcome = codec_store(codec, copy, value) ? 0 : 1;
+    if (outcome == 0) {
+        if (!locate(call, &base, &size)) {
+            outcome = -1;
+        } else if (offset > size || many > size - offset) {
+            fault(offset, many, size);
+            outcome = -1;
+        } else {
+            memcpy(base + offset, copy, many);
+        }
+    }
+    if (copy != few)
+        PyMem_Free(copy);
+    return outcome;
+}
+
+static PyObject *pointer_load_method(PyObject *self, PyObject *unused) {
+    (void)unused;
+    Call *call;
+    uint64_t offset;
+    Codec *codec = pointer_codec(self, &call, &offset);
+    if (codec != NULL) {
+        PyObject *found = object_load(call, codec, offset);
+        if (found != NULL || PyErr_Occurred())
+            return found;
+    }
+    return PyObject_CallOneArg(pointer_load, self);
+}
+
+static PyObject *pointer_store_method(PyObject *self, PyObject *value) {
+    Call *call;
+    uint64_t offset;
+    Codec *codec = pointer_codec(self, &call, &offset);
+    if (codec != NULL) {
+        int outcome = object_store(call, codec, offset, value);
+        if (outcome == 0)
+            Py_RETURN_NONE;
+        if (outcome < 0)
+            return NULL;
+    }
+    PyObject *arguments[] = {self, value};
+    return PyObject_Vectorcall(pointer_store, arguments, 2, NULL);
+}
+
+static PyMethodDef pointer_methods[] = {
+    {"load", pointer_load_method, METH_NOARGS, NULL},
+    {"store", pointer_store_method, METH_O, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyTypeObject PointerMethodsType = {
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "hostmod._trampoline_c.PointerMethods",
+    .tp_basicsize = sizeof(PyObject),
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
+    .tp_methods = pointer_methods,
+};
+
+static PyObject *list_getitem_method(PyObject *self, PyObject *key) {
+    PyObject *pointer = *slot_at(self, list_pointer), *length = *slot_at(self, list_length);
+    if (PyLong_CheckExact(key) && length != NULL && PyLong_CheckExact(length) && pointer != NULL &&
+        Py_TYPE(pointer) == pointer_class) {
+        Call *call;
+        uint64_t offset;
+        Py_ssize_t at = PyLong_AsSsize_t(key), count = PyLong_AsSsize_t(length);
+        if (at == -1 && PyErr_Occurred())
+            PyErr_Clear();
+        if (at < 0 && at >= -count)
+            at += count;
+        Codec *codec = at >= 0 && at < count ? pointer_codec(pointer, &call, &offset) : NULL;
+        if (codec != NULL) {
+            PyObject *found = object_load(call, codec, offset + (uint64_t)at * (uint64_t)codec->size);
+            if (found != NULL || PyErr_Occurred())
+                return found;
+        }
+    }
+    PyObject *arguments[] = {self, key};
+    return PyObject_Vectorcall(list_getitem, arguments, 2, NULL);
+}
+
+static PyMappingMethods list_mapping = {.mp_subscript = list_getitem_method};
+
+static PyTypeObject ListMethodsType = {
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "hostmod._trampoline_c.ListMethods",
+    .tp_basicsize = sizeof(PyObject),
+    .tp_as_mapping = &list_mapping,
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
+};
+
+/* ------------------------------------------------------------------------------------------------------- parameters */
+
+static PyObject *words_of(const Slot *slot, const raw_t *slots) {
+    Py_ssize_t count = (Py_ssize_t)strlen(slot->cores);
+    PyObject *words = PyTuple_New(count);
+    for (Py_ssize_t at = 0; words != NULL && at < count; at++) {
+        const raw_t *raw = &slots[slot->index + at];
+        PyObject *word;
+        switch (slot->cores[at]) {
+        case 'l':
+            word = PyLong_FromUnsignedLongLong(raw->u64);
+            break;
+        case 'f':
+            word = PyFloat_FromDouble(raw->f32);
+            break;
+        case 'd':
+            word = PyFloat_FromDouble(raw->f64);
+            break;
+        default:
+            word = PyLong_FromUnsignedLong(raw->u32);
+        }
+        if (word == NULL)
+            Py_CLEAR(words);
+        else
+            PyTuple_SET_ITEM(words, at, word);
+    }
+    return words;
+}
+
+static PyObject *load_by_python(Call *call, const Slot *slot) {
+    CallMemory *memory = call_memory(call);
+    PyObject *words = memory != NULL ? words_of(slot, call->slots) : NULL;
+    if (words == NULL)
+        return NULL;
+    PyObject *arguments[] = {call->thunk->where, slot->slot, (PyObject *)memory, words};
+    PyObject *value = PyObject_Vectorcall(helpers[LOAD], arguments, 4, NULL);
+    Py_DECREF(words);
+    return value;
+}
+
+static PyObject *load_string(Call *call, const Slot *slot) {
+    uint64_t offset = call->slots[slot->index].u32, length;
+    unsigned char *base;
+    size_t size;
+    if (!locate(call, &base, &size))
+        return NULL;
+    if (slot->op == OP_STRING) {
+        length = call->slots[slot->index + 1].u32;
+        if (offset + length > size)
+            return fault(offset, length, size);
+    } else {
+        const unsigned char *end = offset < size ? memchr(base + offset, 0, size - offset) : NULL;
+        if (end == NULL)
+            return load_by_python(call, slot); /* which faults, and says where it looked */
+        length = (uint64_t)(end - (base + offset));
+    }
+    if (slot->errors[0] == 0) {
+        PyObject *text = PyUnicode_DecodeUTF8((char *)base + offset, (Py_ssize_t)length, NULL);
+        if (text != NULL || !PyErr_ExceptionMatches(PyExc_UnicodeDecodeError))
+            return text;
+        PyErr_Clear();
+    }
+    /* A policy can be Python code, which could make the memory move: it gets a copy. */
+    PyObject *copy = PyBytes_FromStringAndSize((char *)base + offset, (Py_ssize_t)length);
+    if (copy == NULL)
+        return NULL;
+    PyObject *text = ask(INVALID_STRING, "(KOs)", (unsigned long long)offset, copy, slot->errors[0] ? slot->errors : "strict");
+    Py_DECREF(copy);
+    return text;
+}
+
+static PyObject *load_param(Call *call, const Slot *slot) {
+    const raw_t *raw = &call->slots[slot->index];
+    switch (slot->op) {
+    case OP_I32:
+        return PyLong_FromLong(raw->i32);
+    case OP_U32:
+        return PyLong_FromUnsignedLong(raw->u32);
+    case OP_I8:
+    case OP_U8:
+    case OP_I16:
+    case OP_U16:
+    case OP_I64:
+    case OP_U64:
+    case OP_F32:
+    case OP_F64:
+        return number_load(slot->op, (const unsigned char *)raw);
+    case OP_BOOL:
+        return PyBool_FromLong(raw->u32 != 0);
+    case OP_STRING:
+    case OP_CSTRING:
+        return load_string(call, slot);
+    case OP_VIEW: {
+        uint64_t offset = raw->u32, length = (uint64_t)raw[1].u32 * (uint64_t)slot->step;
+        unsigned char *base;
+        size_t size;
+        if (!locate(call, &base, &size))
+            return NULL;
+        if (offset + length > size)
+            return fault(offset, length, size);
+        return lend(call, base + offset, (Py_ssize_t)length, slot->format, slot->step);
+    }
+    case OP_NULLABLE:
+        if (raw->u32 == 0)
+            Py_RETURN_NONE;
+        /* fall through */
+    case OP_POINTER: {
+        CallMemory *memory = call_memory(call);
+        return memory == NULL ? NULL : pointer_new((PyObject *)memory, raw->u32, slot->extra);
+    }
+    case OP_LIST: {
+        CallMemory *memory = call_memory(call);
+        unsigned char *base;
+        size_t size;
+        uint64_t offset = raw->u32, length = (uint64_t)raw[1].u32 * (uint64_t)slot->step;
+        if (memory == NULL || !locate(call, &base, &size))
+            return NULL;
+        if (offset + length > size)
+            return fault(offset, length, size);
+        PyObject *pointer = pointer_new((PyObject *)memory, offset, slot->extra);
+        PyObject *count = pointer != NULL ? PyLong_FromUnsignedLong(raw[1].u32) : NULL;
+        PyObject *list = count != NULL ? list_class->tp_alloc(list_class, 0) : NULL;
+        if (list == NULL) {
+            Py_XDECREF(pointer);
+            Py_XDECREF(count);
+            return NULL;
+        }
+        *slot_at(list, list_pointer) = pointer;
+        *slot_at(list, list_length) = count;
+        return list;
+    }
+    case OP_ENUM: {
+        PyObject *number = number_load(slot->base, (const unsigned char *)raw);
+        PyObject *member = number != NULL ? Py_XNewRef(PyDict_GetItemWithError(slot->extra, number)) : NULL;
+        Py_XDECREF(number);
+        if (member != NULL || PyErr_Occurred())
+            return member;
+        return load_by_python(call, slot);
+    }
+    case OP_DURATION: {
+        PyObject *number = PyLong_FromLongLong(raw->i64);
+        PyObject *duration = number != NULL ? PyObject_CallOneArg(slot->extra, number) : NULL;
+        Py_XDECREF(number);
+        return duration;
+    }
+    case OP_EXTERNREF:
+        if (raw->u32 == 0)
+            Py_RETURN_NONE;
+        return ask(REFERENCE, "(KI)", (unsigned long long)(uintptr_t)wt.caller_context(call->caller), raw->u32);
+    case OP_CALLER: {
+        CallMemory *memory = call_memory(call);
+        if (memory == NULL)
+            return NULL;
+        PyObject *guest = ask(CALLER, "(OK)", (PyObject *)memory, (unsigned long long)(uintptr_t)call->caller);
+        Py_XSETREF(call->guest, Py_XNewRef(guest));
+        return guest;
+    }
+    }
+    return load_by_python(call, slot);
+}
+
+/* ---------------------------------------------------------------------------------------------------------- results */
+
+/* Write a number as a core value: integers narrower than 32 bits are extended. Returns whether the value fitted. */
+static bool core_store(int op, raw_t *raw, PyObject *value) {
+    unsigned char bytes[8];
+    if (!number_store(op, bytes, value))
+        return false;
+    switch (op) {
+    case OP_I8:
+        raw->i64 = (uint32_t)(int32_t)(int8_t)bytes[0];
+        break;
+    case OP_U8:
+    case OP_BOOL:
+        raw->i64 = bytes[0];
+        break;
+    case OP_I16: {
+        int16_t narrow;
+        memcpy(&narrow, bytes, 2);
+        raw->i64 = (uint32_t)(int32_t)narrow;
+        break;
+    }
+    case OP_U16: {
+        uint16_t narrow;
+        memcpy(&narrow, bytes, 2);
+        raw->i64 = narrow;
+        break;
+    }
+    case OP_I32:
+    case OP_U32:
+    case OP_F32: {
+        uint32_t word;
+        memcpy(&word, bytes, 4);
+        raw->u64 = word;
+        break;
+    }
+    default:
+        memcpy(raw, bytes, 8);
+    }
+    return true;
+}
+
+/* Write the core values that a helper made: unsigned ints and floats that it has checked. */
+static bool put_words(const Slot *slot, raw_t *slots, PyObject *words) {
+    PyObject *items = PySequence_Fast(words, "");
+    if (items == NULL)
+        return false;
+    bool fine = PySequence_Fast_GET_SIZE(items) == (Py_ssize_t)strlen(slot->cores);
+    for (Py_ssize_t at = 0; fine && slot->cores[at] != 0; at++) {
+        PyObject *word = PySequence_Fast_GET_ITEM(items, at);
+        int op = slot->cores[at] == 'l' ? OP_U64 : slot->cores[at] == 'f' ? OP_F32 : slot->cores[at] == 'd' ? OP_F64 : OP_U32;
+        fine = core_store(op, &slots[slot->index + at], word);
+    }
+    Py_DECREF(items);
+    if (!fine && !PyErr_Occurred())
+        PyErr_SetNone(PyExc_SystemError);
+    return fine;
+}
+
+static bool store_by_python(PyObject *where, const Slot *slot, PyObject *memory, raw_t *slots, PyObject *value) {
+    PyObject *arguments[] = {where, slot->slot, memory, value};
+    PyObject *words = PyObject_Vectorcall(helpers[STORE], arguments, 4, NULL);
+    bool fine = words != NULL && put_words(slot, slots, words);
+    Py_XDECREF(words);
+    return fine;
+}
+
+static bool store_result(Call *call, const Slot *slot, PyObject *value) {
+    PyObject *memory = Py_None;
+    switch (slot->op) {
+    case OP_I8:
+    case OP_U8:
+    case OP_I16:
+    case OP_U16:
+    case OP_I32:
+    case OP_U32:
+    case OP_I64:
+    case OP_U64:
+    case OP_F32:
+    case OP_F64:
+    case OP_BOOL:
+    case OP_DURATION:
+        if (core_store(slot->op, &call->slots[slot->index], value))
+            return true;
+        break;
+    case OP_ENUM:
+        break;
+    default:
+        memory = (PyObject *)call_memory(call);
+        if (memory == NULL)
+            return false;
+    }
+    return store_by_python(call->thunk->where, slot, memory, call->slots, value);
+}
+
+static bool store_references(Call *call, PyObject *const *values) {
+    Thunk *thunk = call->thunk;
+    PyObject *objects = PyList_New(0);
+    if (objects == NULL)
+        return false;
+    bool fine = true;
+    for (Py_ssize_t at = 0; fine && at < thunk->result_count; at++)
+        if (thunk->results[at].op == OP_EXTERNREF)
+            fine = PyList_Append(objects, values[at]) == 0;
+    PyObject *raws = fine ? ask(REFERENCES, "(KO)", (unsigned long long)(uintptr_t)wt.caller_context(call->caller), objects) : NULL;
+    fine = raws != NULL;
+    Py_ssize_t next = 0;
+    for (Py_ssize_t at = 0; fine && at < thunk->result_count; at++)
+        if (thunk->results[at].op == OP_EXTERNREF) {
+            PyObject *raw = PyList_GetItem(raws, next++);
+            fine = raw != NULL && core_store(OP_U32, &call->slots[thunk->results[at].index], raw);
+        }
+    Py_XDECREF(raws);
+    Py_DECREF(objects);
+    if (!fine && !PyErr_Occurred())
+        PyErr_SetNone(PyExc_SystemError);
+    return fine;
+}
+
+static bool store_results(Call *call, PyObject *result) {
+    Thunk *thunk = call->thunk;
+    PyObject *const *values = &result;
+    if (thunk->is_tuple) {
+        if (!PyTuple_Check(result) || PyTuple_GET_SIZE(result) != thunk->result_count) {
+            refuse(ask(BAD_TUPLE, "(OOn)", thunk->where, result, thunk->result_count));
+            return false;
+        }
+        values = &PyTuple_GET_ITEM(result, 0);
+    } else if (thunk->result_count == 0 && result != Py_None) {
+        refuse(ask(BAD_NONE, "(OO)", thunk->where, result));
+        return false;
+    }
+    for (Py_ssize_t at = 0; at < thunk->result_count; at++)
+        if (thunk->results[at].op != OP_EXTERNREF && !store_result(call, &thunk->results[at], values[at]))
+            return false;
+    return !thunk->references || store_references(call, values);
+}
+
+/* If the exception that is set stands for an errno, store that and zeros. False: it is a bug, and set again. */
+static bool store_errno(Call *call) {
+    Thunk *thunk = call->thunk;
+    PyObject *error = take_error();
+    PyObject *number = ask(ERRNO, "(OO)", error, thunk->errors);
+    if (number == NULL || number == Py_None) {
+        if (number == NULL) { /* asking failed: that is what the caller gets */
+            Py_DECREF(error);
+        } else {
+            Py_DECREF(number);
+            put_error(error);
+        }
+        return false;
+    }
+    for (Py_ssize_t at = 0; at < thunk->errno_index; at++)
+        call->slots[at].u64 = 0;
+    bool fine = core_store(OP_I32, &call->slots[thunk->errno_index], number);
+    if (!fine) {
+        Slot slot = {.cores = "i", .index = thunk->errno_index, .slot = thunk->errno_slot};
+        fine = store_by_python(thunk->where, &slot, Py_None, call->slots, number);
+    }
+    Py_DECREF(number);
+    Py_DECREF(error);
+    return fine;
+}
+
+/* ------------------------------------------------------------------------------------------------------ a host call */
+
+/* End the call: what it lent is of no use from here on. An exception that is set stays, unless a worse one comes. */
+static bool end_call(Call *call, bool fine) {
+    if (call->lent_count == 0 && call->object == NULL && call->guest == NULL)
+        return fine;
+    PyObject *error = fine ? NULL : take_error();
+    if (call->guest != NULL) {
+        PyObject *ended = PyObject_CallMethod(call->guest, "_end", NULL);
+        if (ended == NULL)
+            PyErr_Clear();
+        Py_XDECREF(ended);
+        Py_CLEAR(call->guest);
+    }
+    if (call->object != NULL) {
+        call->object->call = NULL;
+        Py_CLEAR(call->object->window);
+        Py_CLEAR(call->object);
+    }
+    bool ended = end_lent(call, 0, error);
+    if (call->lent != call->few)
+        PyMem_Free(call->lent);
+    if (error != NULL) {
+        if (!ended)
+            PyErr_Clear();
+        put_error(error);
+        return false;
+    }
+    return ended;
+}
+
+static bool run(Call *call, PyObject *callable) {
+    Thunk *thunk = call->thunk;
+    PyObject *few[INLINE + 1], **arguments = few;
+    Py_ssize_t count = thunk->param_count, loaded = 0;
+    if (count > INLINE && (arguments = PyMem_Malloc(((size_t)count + 1) * sizeof(PyObject *))) == NULL) {
+        PyErr_NoMemory();
+        return false;
+    }
+    arguments[0] = NULL; /* room for a bound method to put its self */
+    bool fine = true;
+    while (fine && loaded < count) {
+        arguments[1 + loaded] = load_param(call, &thunk->params[loaded]);
+        fine = arguments[1 + loaded] != NULL;
+        loaded += fine;
+    }
+    PyObject *result = NULL;
+    if (fine)
+        result = PyObject_Vectorcall(callable, arguments + 1, (size_t)count | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
+    for (Py_ssize_t at = 0; at < loaded; at++)
+        Py_DECREF(arguments[1 + at]);
+    if (arguments != few)
+        PyMem_Free(arguments);
+    if (result != NULL) {
+        fine = store_results(call, result);
+        Py_DECREF(result);
+        if (fine && thunk->optional)
+            call->slots[thunk->errno_index].u64 = 0;
+        return fine;
+    }
+    return fine && thunk->optional && store_errno(call);
+}
+
+static void *serve(PyObject *env, void *caller, raw_t *slots) {
+    /* A store that closes in the middle drops its functions: they stay until the call is over. */
+    Py_INCREF(env);
+    Call call;
+    call.thunk = (Thunk *)PyTuple_GET_ITEM(env, 1);
+    call.caller = caller;
+    call.context = NULL;
+    call.slots = slots;
+    call.located = false;
+    call.object = NULL;
+    call.guest = NULL;
+    call.base = NULL;
+    call.lent = call.few;
+    call.lent_count = 0;
+    call.lent_room = INLINE;
+    void *trap = NULL;
+    if (!end_call(&call, run(&call, PyTuple_GET_ITEM(env, 0)))) {
+        PyObject *error = take_error();
+        PyObject *address = ask(TRAP, "(OO)", call.thunk->where, error);
+        Py_XDECREF(error);
+        if (address != NULL) {
+            trap = PyLong_AsVoidPtr(address);
+            Py_DECREF(address);
+        }
+        if (trap == NULL) {
+            PyErr_Clear();
+            trap = wt.trap_new(PyBytes_AS_STRING(spare_message), (size_t)PyBytes_GET_SIZE(spare_message));
+        }
+    }
+    Py_DECREF(env);
+    return trap;
+}
+
+static void *callback(void *env, void *caller, raw_t *slots, size_t count) {
+    (void)count;
+    PyGILState_STATE state = PyGILState_Ensure();
+    void *trap = serve(env, caller, slots);
+    PyGILState_Release(state);
+    return trap;
+}
+
+static void forget(void *env) {
+    if (!Py_IsInitialized())
+        return; /* the interpreter is gone, and with it what it held */
+    PyGILState_STATE state = PyGILState_Ensure();
+    Py_DECREF((PyObject *)env);
+    PyGILState_Release(state);
+}
+
+/* define(linker address, module, name, type address, env) -> address of a wasmtime_error_t, or 0 */
+static PyObject *define(PyObject *self, PyObject *const *arguments, Py_ssize_t count) {
+    (void)self;
+    if (!takes(count, 5))
+        return NULL;
+    PyObject *env = arguments[4];
+    if (!PyBytes_Check(arguments[1]) || !PyBytes_Check(arguments[2]) || !PyTuple_Check(env) ||
+        PyTuple_GET_SIZE(env) < 2 || !PyObject_TypeCheck(PyTuple_GET_ITEM(env, 1), &ThunkType)) {
+        PyErr_SetNone(PyExc_TypeError);
+        return NULL;
+    }
+    void *linker = PyLong_AsVoidPtr(arguments[0]), *type = PyLong_AsVoidPtr(arguments[3]);
+    if (PyErr_Occurred())
+        return NULL;
+    Py_INCREF(env); /* wasmtime's, from here on: on an error too, it runs `forget` */
+    void *error = wt.linker_define(linker, PyBytes_AS_STRING(arguments[1]), (size_t)PyBytes_GET_SIZE(arguments[1]),
+                                   PyBytes_AS_STRING(arguments[2]), (size_t)PyBytes_GET_SIZE(arguments[2]), type,
+                                   (void *)callback, env, forget);
+    return PyLong_FromVoidPtr(error);
+}
+
+/* ------------------------------------------------------------------------------------------------------ a guest call */
+
+/* Which thread is inside a store. The GIL guards it. */
+typedef struct {
+    PyObject_HEAD
+    unsigned long owner;
+    Py_ssize_t depth;
+} Guard;
+
+static PyTypeObject GuardType;
+
+static PyObject *guard_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords) {
+    (void)arguments;
+    (void)keywords;
+    return type->tp_alloc(type, 0);
+}
+
+static bool guard_enter(Guard *self, PyObject *where) {
+    unsigned long thread = PyThread_get_thread_ident();
+    if (self->depth > 0 && self->owner != thread) {
+        refuse(ask(BUSY, "(O)", where));
+        return false;
+    }
+    self->owner = thread;
+    self->depth++;
+    return true;
+}
+
+/* acquire(blocking) -> bool, and release(): what the pure-Python trampoline does with a lock. */
+static PyObject *guard_acquire(Guard *self, PyObject *unused) {
+    (void)unused;
+    unsigned long thread = PyThread_get_thread_ident();
+    if (self->depth > 0 && self->owner != thread)
+        Py_RETURN_FALSE;
+    self->owner = thread;
+    self->depth++;
+    Py_RETURN_TRUE;
+}
+
+static PyObject *guard_release(Guard *self, PyObject *unused) {
+    (void)unused;
+    if (self->depth > 0)
+        self->depth--;
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef guard_methods[] = {
+    {"acquire", (PyCFunction)guard_acquire, METH_O, NULL},
+    {"release", (PyCFunction)guard_release, METH_NOARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyTypeObject GuardType = {
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "hostmod._trampoline_c.Guard",
+    .tp_basicsize = sizeof(Guard),
+    .tp_flags = Py_TPFLAGS_DEFAULT,
+    .tp_methods = guard_methods,
+    .tp_new = guard_new,
+};
+
+typedef struct {
+    PyObject_HEAD
+    vectorcallfunc vectorcall;
+    PyObject *where;
+    PyObject *state;    /* the store's __dict__: it says if the store is closed or held */
+    PyObject *fallback; /* the same call in Python, for whatever is not done here */
+    PyObject *keep;
+    PyObject *dict;
+    Guard *guard;
+    Slot *params, *results;
+    Py_ssize_t param_count, result_count, errno_index, words;
+    void *context;
+    func_t function;
+    bool optional, is_tuple, hold;
+} GuestCall;
+
+enum { FEW_WORDS = 32 };
+
+static PyObject *guest_call(GuestCall *self, PyObject *const *arguments, size_t flags, PyObject *names) {
+    raw_t few[FEW_WORDS], *slots = few;
+    Py_ssize_t count = PyVectorcall_NARGS(flags);
+    if (count != self->param_count || names != NULL || self->words > FEW_WORDS)
+        goto python;
+    PyObject *context = PyDict_GetItemWithError(self->state, str_context);
+    if (context == NULL || context == Py_None || PyDict_GetItemWithError(self->state, str_context_method) != NULL)
+        goto python; /* closed, or held by a view: it says so */
+    for (Py_ssize_t at = 0; at < count; at++)
+        if (!core_store(self->params[at].op, &slots[at], arguments[at]))
+            goto python;
+    if (!guard_enter(self->guard, self->where))
+        return NULL;
+    Py_INCREF(self); /* the guest's host functions can drop what this call belongs to */
+    void *trap = NULL, *error;
+    if (self->hold) {
+        error = wt.func_call_unchecked(self->context, &self->function, slots, (size_t)self->words, &trap);
+    } else {
+        Py_BEGIN_ALLOW_THREADS
+        error = wt.func_call_unchecked(self->context, &self->function, slots, (size_t)self->words, &trap);
+        Py_END_ALLOW_THREADS
+    }
+    self->guard->depth--;
+    PyObject *result = NULL;
+    if (error != NULL || trap != NULL) {
+        refuse(ask(FAIL, "(KK)", (unsigned long long)(uintptr_t)error, (unsigned long long)(uintptr_t)trap));
+    } else if (self->optional && slots[self->errno_index].i32 != 0) {
+        refuse(ask(RAISE_ERRNO, "(i)", slots[self->errno_index].i32));
+    } else if (self->is_tuple) {
+        result = PyTuple_New(self->result_count);
+        for (Py_ssize_t at = 0; result != NULL && at < self->result_count; at++) {
+            PyObject *item = self->results[at].op == OP_BOOL ? PyBool_FromLong(slots[at].u32 != 0)
+                                                             : number_load(self->results[at].op, (unsigned char *)&slots[at]);
+            if (item == NULL)
+                Py_CLEAR(result);
+            else
+                PyTuple_SET_ITEM(result, at, item);
+        }
+    } else if (self->result_count == 0) {
+        result = Py_NewRef(Py_None);
+    } else {
+        result = self->results[0].op == OP_BOOL ? PyBool_FromLong(slots[0].u32 != 0)
+                                                : number_load(self->results[0].op, (unsigned char *)&slots[0]);
+    }
+    Py_DECREF(self);
+    return result;
+python:
+    if (PyErr_Occurred())
+        return NULL;
+    return PyObject_Vectorcall(self->fallback, arguments, flags & ~PY_VECTORCALL_ARGUMENTS_OFFSET, names);
+}
+
+static int guest_call_traverse(GuestCall *self, visitproc visit, void *arg) {
+    Py_VISIT(self->state);
+    Py_VISIT(self->fallback);
+    Py_VISIT(self->keep);
+    Py_VISIT(self->dict);
+    return 0;
+}
+
+static int guest_call_clear(GuestCall *self) {
+    Py_CLEAR(self->fallback);
+    Py_CLEAR(self->keep);
+    Py_CLEAR(self->dict);
+    return 0;
+}
+
+static void guest_call_dealloc(GuestCall *self) {
+    PyObject_GC_UnTrack(self);
+    guest_call_clear(self);
+    slots_clear(self->params, self->param_count);
+    slots_clear(self->results, self->result_count);
+    Py_XDECREF(self->where);
+    Py_XDECREF(self->state);
+    Py_XDECREF(self->guard);
+    PyObject_GC_Del(self);
+}
+
+static PyTypeObject GuestCallType;
+
+/* GuestCall(where, state, fallback, keep, guard, params, results, optional, is_tuple, errno_index, words, context,
+   function's bytes, hold) */
+static PyObject *guest_call_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords) {
+    (void)type;
+    (void)keywords;
+    PyObject *where, *state, *fallback, *keep, *guard, *params, *results;
+    Py_buffer function;
+    unsigned long long context;
+    int optional, is_tuple, hold;
+    Py_ssize_t errno_index, words;
+    if (!PyArg_ParseTuple(arguments, "OO!OOO!O!O!ppnnKy*p", &where, &PyDict_Type, &state, &fallback, &keep, &GuardType,
+                          &guard, &PyTuple_Type, &params, &PyTuple_Type, &results, &optional, &is_tuple, &errno_index,
+                          &words, &context, &function, &hold))
+        return NULL;
+    GuestCall *self = PyObject_GC_New(GuestCall, &GuestCallType);
+    if (self == NULL || function.len != (Py_ssize_t)sizeof(func_t)) {
+        PyBuffer_Release(&function);
+        if (self != NULL) {
+            PyObject_GC_Del(self);
+            PyErr_SetNone(PyExc_ValueError);
+        }
+        return NULL;
+    }
+    memcpy(&self->function, function.buf, sizeof(func_t));
+    PyBuffer_Release(&function);
+    self->vectorcall = (vectorcallfunc)guest_call;
+    self->where = Py_NewRef(where);
+    self->state = Py_NewRef(state);
+    self->fallback = Py_NewRef(fallback);
+    self->keep = Py_NewRef(keep);
+    self->dict = NULL;
+    self->guard = (Guard *)Py_NewRef(guard);
+    self->optional = optional;
+    self->is_tuple = is_tuple;
+    self->hold = hold;
+    self->errno_index = errno_index;
+    self->words = words;
+    self->context = (void *)(uintptr_t)context;
+    self->param_count = self->result_count = 0;
+    self->results = NULL;
+    self->params = slots_of(params, &self->param_count);
+    if (self->params != NULL)
+        self->results = slots_of(results, &self->result_count);
+    PyObject_GC_Track(self);
+    if (self->results == NULL) {
+        Py_DECREF(self);
+        return NULL;
+    }
+    return (PyObject *)self;
+}
+
+
+static PyGetSetDef guest_call_getset[] = {
+    {"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict, NULL, NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static PyTypeObject GuestCallType = {
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "hostmod._trampoline_c.GuestCall",
+    .tp_basicsize = sizeof(GuestCall),
+    .tp_dealloc = (destructor)guest_call_dealloc,
+    .tp_vectorcall_offset = offsetof(GuestCall, vectorcall),
+    .tp_call = PyVectorcall_Call,
+    .tp_traverse = (traverseproc)guest_call_traverse,
+    .tp_clear = (inquiry)guest_call_clear,
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL,
+    .tp_getset = guest_call_getset,
+    .tp_dictoffset = offsetof(GuestCall, dict),
+    .tp_new = guest_call_new,
+};
+
+/* ----------------------------------------------------------------------------------------------------------- set-up */
+
+static bool take_address(PyObject *addresses, const char *name, void *target) {
+    PyObject *number = PyDict_GetItemString(addresses, name);
+    void *address = number != NULL ? PyLong_AsVoidPtr(number) : NULL;
+    if (address == NULL) {
+        if (!PyErr_Occurred())
+            PyErr_SetString(PyExc_KeyError, name);
+        return false;
+    }
+    memcpy(target, &address, sizeof address);
+    return true;
+}
+
+static bool member_offset(PyObject *cls, const char *name, Py_ssize_t *offset) {
+    PyObject *member = PyObject_GetAttrString(cls, name);
+    if (member == NULL)
+        return false;
+    bool plain = Py_TYPE(member) == &PyMemberDescr_Type;
+    if (plain)
+        *offset = ((PyMemberDescrObject *)member)->d_member->offset;
+    else
+        PyErr_SetString(PyExc_TypeError, name);
+    Py_DECREF(member);
+    return plain;
+}
+
+/* setup(addresses, helpers, spare message) */
+static PyObject *setup(PyObject *self, PyObject *arguments) {
+    (void)self;
+    PyObject *addresses, *functions, *message;
+    if (!PyArg_ParseTuple(arguments, "O!O!S", &PyDict_Type, &addresses, &PyDict_Type, &functions, &message))
+        return NULL;
+    if (!take_address(addresses, "wasmtime_caller_context", &wt.caller_context) ||
+        !take_address(addresses, "wasmtime_caller_export_get", &wt.caller_export_get) ||
+        !take_address(addresses, "wasmtime_memory_data", &wt.memory_data) ||
+        !take_address(addresses, "wasmtime_memory_data_size", &wt.memory_data_size) ||
+        !take_address(addresses, "wasmtime_extern_delete", &wt.extern_delete) ||
+        !take_address(addresses, "wasmtime_func_call_unchecked", &wt.func_call_unchecked) ||
+        !take_address(addresses, "wasmtime_trap_new", &wt.trap_new) ||
+        !take_address(addresses, "wasmtime_linker_define_func_unchecked", &wt.linker_define))
+        return NULL;
+    for (int index = 0; index < HELPER_COUNT; index++) {
+        PyObject *helper = PyDict_GetItemString(functions, helper_names[index]);
+        if (helper == NULL) {
+            PyErr_SetString(PyExc_KeyError, helper_names[index]);
+            return NULL;
+        }
+        Py_XSETREF(helpers[index], Py_NewRef(helper));
+    }
+    Py_XSETREF(spare_message, Py_NewRef(message));
+    Py_RETURN_NONE;
+}
+
+/* classes(Memory, Pointer, List, Pointer.load, Pointer.store, List.__getitem__): what objects are made of. */
+static PyObject *classes(PyObject *self, PyObject *arguments) {
+    (void)self;
+    PyObject *memory, *pointer, *list, *load, *store, *getitem;
+    if (!PyArg_ParseTuple(arguments, "O!O!O!OOO", &PyType_Type, &memory, &PyType_Type, &pointer, &PyType_Type, &list,
+                          &load, &store, &getitem))
+        return NULL;
+    if (!PyType_IsSubtype((PyTypeObject *)memory, &CallMemoryType) ||
+        ((PyTypeObject *)memory)->tp_basicsize != (Py_ssize_t)sizeof(CallMemory)) {
+        PyErr_SetNone(PyExc_TypeError);
+        return NULL;
+    }
+    if (!member_offset(pointer, "memory", &pointer_memory) || !member_offset(pointer, "offset", &pointer_offset) ||
+        !member_offset(pointer, "type", &pointer_type) || !member_offset(list, "pointer", &list_pointer) ||
+        !member_offset(list, "length", &list_length))
+        return NULL;
+    Py_XSETREF(memory_class, (PyTypeObject *)Py_NewRef(memory));
+    Py_XSETREF(pointer_class, (PyTypeObject *)Py_NewRef(pointer));
+    Py_XSETREF(list_class, (PyTypeObject *)Py_NewRef(list));
+    Py_XSETREF(pointer_load, Py_NewRef(load));
+    Py_XSETREF(pointer_store, Py_NewRef(store));
+    Py_XSETREF(list_getitem, Py_NewRef(getitem));
+    Py_RETURN_NONE;
+}
+
+/* sizes() -> the structures' sizes and offsets as written above, to be compared with wasmtime-py's */
+static PyObject *sizes(PyObject *self, PyObject *unused) {
+    (void)self;
+    (void)unused;
+    return Py_BuildValue("{snsnsnsnsnsn}", "wasmtime_val_raw_t", (Py_ssize_t)sizeof(raw_t), "wasmtime_extern_t",
+                         (Py_ssize_t)sizeof(extern_t), "wasmtime_extern_t.kind", (Py_ssize_t)offsetof(extern_t, kind),
+                         "wasmtime_extern_t.of", (Py_ssize_t)offsetof(extern_t, of), "wasmtime_memory_t",
+                         (Py_ssize_t)sizeof(((extern_t *)0)->of), "wasmtime_func_t", (Py_ssize_t)sizeof(func_t));
+}
+
+static PyMethodDef module_methods[] = {
+    {"classes", classes, METH_VARARGS, NULL},
+    {"define", (PyCFunction)(void (*)(void))define, METH_FASTCALL, NULL},
+    {"setup", setup, METH_VARARGS, NULL},
+    {"sizes", sizes, METH_NOARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static int module_exec(PyObject *module) {
+    /* One interpreter a process: PyGILState knows no others. */
+    PyInterpreterState *here = PyInterpreterState_Get();
+    if (home != NULL && home != here) {
+        PyErr_SetNone(PyExc_ImportError);
+        return -1;
+    }
+    home = here;
+    str_native = PyUnicode_InternFromString("_native");
+    str_release = PyUnicode_InternFromString("release");
+    str_context = PyUnicode_InternFromString("_Store__context");
+    str_context_method = PyUnicode_InternFromString("_context");
+    if (str_native == NULL || str_release == NULL || str_context == NULL || str_context_method == NULL)
+        return -1;
+    PyTypeObject *types[] = {&ViewType,           &CodecType,       &ThunkType, &CallMemoryType,
+                             &PointerMethodsType, &ListMethodsType, &GuardType, &GuestCallType};
+    for (size_t index = 0; index < sizeof types / sizeof *types; index++)
+        if (PyModule_AddType(module, types[index]) < 0)
+            return -1;
+    return 0;
+}
+
+static PyModuleDef_Slot module_slots[] = {
+    {Py_mod_exec, (void *)module_exec},
+#if PY_VERSION_HEX >= 0x030C0000
+    {Py_mod_multiple_interpreters, Py_MOD_MULTIPLE_INTERPRETERS_NOT_SUPPORTED},
+#endif
+#if PY_VERSION_HEX >= 0x030D0000
+    {Py_mod_gil, Py_MOD_GIL_USED},
+#endif
+    {0, NULL},
+};
+
+static PyModuleDef module_def = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "hostmod._trampoline_c",
+    .m_methods = module_methods,
+    .m_slots = module_slots,
+};
+
+PyMODINIT_FUNC PyInit__trampoline_c(void) { return PyModuleDef_Init(&module_def); }

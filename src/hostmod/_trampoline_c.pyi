@@ -1,0 +1,76 @@
+from collections.abc import Callable
+from typing import Any, Self
+
+class Codec:
+    def __new__(cls, struct: type | None, size: int, fields: tuple[tuple[Any, ...], ...], /) -> Self: ...
+
+class View: ...
+
+class Thunk:
+    def __new__(
+        cls,
+        where: str,
+        name: bytes,
+        params: tuple[Any, ...],
+        results: tuple[Any, ...],
+        optional: bool,
+        is_tuple: bool,
+        errors: dict[type[BaseException], int],
+        errno_index: int,
+        errno_slot: Any,
+        fixed: object,
+        /,
+    ) -> Self: ...
+
+class CallMemory:
+    size: Any
+    def __len__(self) -> int: ...
+    def _window(self) -> memoryview: ...
+    def view(self, offset: int, length: int, /) -> memoryview: ...
+    def read(self, offset: int, length: int, /) -> bytes: ...
+    def end(self, offset: int, length: int, /) -> int: ...
+
+class PointerMethods:
+    def load(self) -> Any: ...
+    def store(self, value: Any, /) -> None: ...
+
+class ListMethods:
+    def __getitem__(self, key: Any, /) -> Any: ...
+
+class Guard:
+    def acquire(self, blocking: bool, /) -> bool: ...
+    def release(self) -> None: ...
+
+class GuestCall:
+    def __new__(
+        cls,
+        where: str,
+        state: dict[str, Any],
+        fallback: Callable[..., Any],
+        keep: object,
+        guard: Any,
+        params: tuple[Any, ...],
+        results: tuple[Any, ...],
+        optional: bool,
+        is_tuple: bool,
+        errno_index: int,
+        words: int,
+        context: int,
+        function: bytes,
+        hold: bool,
+        /,
+    ) -> Self: ...
+    def __call__(self, *arguments: Any) -> Any: ...
+
+def classes(
+    memory: type,
+    pointer: type,
+    list: type,
+    load: Callable[..., Any],
+    store: Callable[..., Any],
+    getitem: Callable[..., Any],
+    /,
+) -> None: ...
+def define(linker: int, module: bytes, name: bytes, type: int, env: tuple[Any, ...], /) -> int: ...
+def setup(addresses: dict[str, int], helpers: dict[str, Callable[..., Any]], spare_message: bytes, /) -> None: ...
+def sizes() -> dict[str, int]: ...

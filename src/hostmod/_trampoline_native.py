@@ -1,0 +1,320 @@
+"""What stands between a `Plan` and the C trampoline: packing the one for the other, and all that it asks of Python.
+
+The C code knows the common guest types. Whatever it does not do for a value it asks for here, and gets what the
+pure-Python trampoline would have done, so that results, errors and messages are the same.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from hostmod import _ffi, _trampoline_py
+from hostmod import _trampoline_c as native
+from hostmod._trampoline_py import bad_none, bad_tuple, bad_value, settle
+from hostmod.errors import (
+    ConversionError,
+    ErrnoError,
+    InternalError,
+    InvalidStringError,
+    SegmentationFault,
+    StaleMemoryError,
+    StoreBusyError,
+    as_errno,
+)
+from hostmod.memory import Memory
+from hostmod.plan import Plan, Slot
+from hostmod.types.base import GuestType
+from hostmod.types.enums import EnumType
+from hostmod.types.pointer import List, Pointer
+from hostmod.types.record import StructType
+from hostmod.types.reference import Caller
+from hostmod.types.scalar import ERRNO, Duration
+
+NAME: str = "c"
+
+(
+    _CODEC, _I8, _U8, _I16, _U16, _I32, _U32, _I64, _U64, _F32, _F64, _BOOL,
+    _STRING, _CSTRING, _VIEW, _POINTER, _NULLABLE, _LIST, _ENUM, _DURATION, _EXTERNREF, _CALLER, _STRUCT,
+) = range(23)  # fmt: skip  # the C file's operation codes, in its order
+_NUMBERS = {"b": _I8, "B": _U8, "h": _I16, "H": _U16, "i": _I32, "I": _U32, "q": _I64, "Q": _U64, "f": _F32, "d": _F64}
+_CORES = {"i32": "i", "i64": "l", "f32": "f", "f64": "d", "externref": "e"}
+_OPERATIONS = {
+    "bool": _BOOL,
+    "string": _STRING,
+    "cstring": _CSTRING,
+    "bytes": _VIEW,
+    "array": _VIEW,
+    "pointer": _POINTER,
+    "pointer?": _NULLABLE,
+    "list": _LIST,
+    "enum": _ENUM,
+    "duration": _DURATION,
+    "externref": _EXTERNREF,
+    "caller": _CALLER,
+}
+
+
+# ----------------------------------------------------------------------------------------------------------- packing
+
+
+def pack(slot: Slot) -> tuple[Any, ...]:
+    """Pack a slot as the C code takes it: (op, base op, index, step, format, cores, errors, slot, extra)."""
+    type_: Any = slot.type  # its code says which class it is of, and so what attributes it has
+    code = type_.code
+    operation = _NUMBERS[type_.format] if code in ("int", "float") else _OPERATIONS.get(code, _CODEC)
+    base, step, format, errors = 0, 1, "B", ""
+    extra: object = None
+    if operation in (_STRING, _CSTRING):
+        errors = "" if type_.errors == "strict" else type_.errors
+    elif operation == _VIEW:
+        step, format = type_.step, type_.format
+    elif operation in (_POINTER, _NULLABLE, _LIST):
+        extra = type_.element
+        step = type_.element.size
+        codec_of(type_.element)
+    elif operation == _ENUM:
+        base, extra = _NUMBERS[type_.base.format], type_.members
+    elif operation == _DURATION:
+        extra = Duration
+    cores = "".join(_CORES[core] for core in type_.core)
+    return operation, base, slot.index, step, format, cores, errors, slot, extra
+
+
+def codec_of(type_: GuestType[Any]) -> native.Codec | None:
+    """Make what reads and writes a type in memory in C, or None for one that Python does; kept on the guest type."""
+    try:
+        return vars(type_)["_native"]  # type: ignore[no-any-return]  # only set below
+    except KeyError:
+        pass
+    found: native.Codec | None = None
+    if isinstance(type_, StructType):
+        found = _struct_codec(type_)
+    else:
+        field = _field(type_)
+        if field is not None:
+            found = native.Codec(None, type_.size, ((field[0], 0, "", *field[1:]),))
+    vars(type_)["_native"] = found
+    return found
+
+
+def _field(type_: Any) -> tuple[int, Any, Any, Any] | None:
+    """(op, extra, enum class, codec) for a type of which an object's bytes are a number, or a struct."""
+    code = type_.code
+    if code in ("int", "float"):
+        return _NUMBERS[type_.format], None, None, None
+    if code == "bool":
+        return _BOOL, None, None, None
+    if code == "duration":
+        return _DURATION, Duration, None, None
+    if isinstance(type_, EnumType):
+        return (_NUMBERS[type_.base.format], type_.members, type_.cls, None) if type_.unknown == "refuse" else None
+    if isinstance(type_, StructType):
+        codec = codec_of(type_)
+        return None if codec is None else (_STRUCT, None, None, codec)
+    return None
+
+
+def _struct_codec(type_: StructType) -> native.Codec | None:
+    """A codec for a struct of plain fields whose instances are nothing but their slots."""
+    cls = type_.cls
+    if hasattr(cls, "__post_init__") or "__new__" in vars(cls) or cls.__setattr__ is not object.__setattr__:
+        return None
+    fields = []
+    for field in type_.fields:
+        found = _field(field.type)
+        if found is None:
+            return None
+        fields.append((found[0], field.offset, field.name, *found[1:]))
+    try:
+        return native.Codec(cls, type_.size, tuple(fields))
+    except (TypeError, AttributeError):
+        return None  # a field that is no plain slot
+
+
+# ----------------------------------------------------------------------------------------------- what the C code asks
+
+
+def _load(where: str, slot: Slot, memory: Memory, words: Sequence[Any]) -> Any:
+    try:
+        return slot.type.load_value(memory, words)
+    except ConversionError as error:
+        raise bad_value(where, slot, None, error) from error
+
+
+def _store(where: str, slot: Slot, memory: Memory, value: Any) -> Sequence[Any]:
+    try:
+        if slot.type.code == "enum":
+            words: Sequence[Any] = (slot.type.number(value),)  # type: ignore[attr-defined]  # an EnumType
+        else:
+            words = slot.type.store_value(memory, value)
+    except (TypeError, ValueError, OverflowError, _trampoline_py.StructError) as error:
+        raise bad_value(where, slot, value, error) from error
+    return _trampoline_py.checked_words(where, slot, words)
+
+
+def _fault(offset: int, length: int, size: int) -> None:
+    raise SegmentationFault(offset, length, size)
+
+
+def _invalid_string(offset: int, data: bytes, errors: str) -> str:
+    try:
+        return str(data, "utf-8", errors)
+    except UnicodeDecodeError as error:
+        raise InvalidStringError(offset, data, f"{error.reason} at byte {error.start}") from None
+
+
+def _missing(where: str, name: bytes, kind: int) -> None:
+    raise _trampoline_py.no_memory(where, name.decode(), kind)
+
+
+def _stale() -> None:
+    raise StaleMemoryError("it was used after its call ended", "copy what you keep, or use Guest.memory")
+
+
+def _bad_none(where: str, value: object) -> None:
+    raise bad_none(where, value)
+
+
+def _bad_tuple(where: str, value: object, length: int) -> None:
+    raise bad_tuple(where, value, length)
+
+
+def _caller(memory: Memory, address: int) -> Caller:
+    return Caller(memory, lambda: _ffi.raw_caller(address))
+
+
+def _fail(error: int, trap: int) -> None:
+    _ffi.reraise(_ffi.failure(error, trap))
+
+
+def _busy(where: str) -> None:
+    raise StoreBusyError(where)
+
+
+def _raise_errno(number: int) -> None:
+    raise ErrnoError(number)
+
+
+_HELPERS: dict[str, Callable[..., Any]] = {
+    "load": _load,
+    "store": _store,
+    "fault": _fault,
+    "invalid_string": _invalid_string,
+    "missing": _missing,
+    "stale": _stale,
+    "bad_none": _bad_none,
+    "bad_tuple": _bad_tuple,
+    "errno": as_errno,
+    "trap": _ffi.trap,
+    "settle": settle,
+    "caller": _caller,
+    "reference": _ffi.externref_from_raw,
+    "references": _ffi.externrefs_to_raw,
+    "fail": _fail,
+    "busy": _busy,
+    "raise_errno": _raise_errno,
+}
+
+
+class CallMemory(native.CallMemory, Memory):
+    """The calling guest's memory, for the time of one call."""
+
+    __slots__ = ()
+
+
+class NativePointer(native.PointerMethods, Pointer[Any]):
+    """A `Pointer` whose `load` and `store` are in C."""
+
+    __slots__ = ()
+
+
+class NativeList(native.ListMethods, List[Any]):
+    """A `List` whose items are read in C."""
+
+    __slots__ = ()
+
+
+def _start() -> None:
+    """Introduce the C code to wasmtime and to Python; InternalError if wasmtime's structures are not as it knows them."""
+    for name, size in native.sizes().items():
+        known = _ffi.size_of(name)
+        if size != known:
+            raise InternalError(f"{name} is {size} in the C trampoline, {known} in wasmtime {_ffi.WASMTIME_VERSION}")
+    native.setup(_ffi.addresses(), _HELPERS, _ffi.SPARE_MESSAGE)
+    _ffi.new_guard = native.Guard
+    native.classes(CallMemory, NativePointer, NativeList, Pointer.load, Pointer.store, List.__getitem__)
+
+
+_start()
+
+
+# --------------------------------------------------------------------------------------------------------- the contract
+
+
+class HostThunk(native.Thunk):
+    """A plan, packed for C. Serves any number of linkers and instances."""
+
+    __slots__ = ()
+
+    def __new__(
+        cls, plan: Plan, memory: str = "memory", fixed: tuple[Any, Callable[[], int | None]] | None = None
+    ) -> HostThunk:
+        """Pack `plan`; `memory` and `fixed` say which memory its calls see."""
+        place: object = None
+        if fixed is not None:
+            extern = fixed[0]._as_extern()
+            place = (ctypes.string_at(ctypes.addressof(extern), _ffi.EXTERN_SIZE), fixed[1])
+        return super().__new__(
+            cls,
+            plan.where,
+            memory.encode(),
+            tuple(map(pack, plan.params)),
+            tuple(map(pack, plan.results)),
+            plan.optional,
+            plan.is_tuple,
+            dict(plan.errors),
+            plan.errno_index,
+            Slot("errno", ERRNO, plan.errno_index),
+            place,
+        )
+
+    def define(self, linker: int, module: bytes, name: bytes, type: int, env: tuple[Any, ...]) -> int | None:
+        """Define it in a linker, with what callbacks get; returns the address of an error, or 0."""
+        return native.define(linker, module, name, type, env)
+
+
+_NATIVE_GUEST = ("int", "float", "bool")
+
+
+def guest_caller(
+    plan: Plan, store: Any, function: Any, new_memory: Callable[[], Any] | None, hold: bool = False
+) -> Callable[..., Any]:
+    """Make a callable of the plan's parameters that calls `function`, a wasmtime.Func of `store`.
+
+    `hold` keeps the GIL while the guest runs. A plan with other types than numbers is called through Python.
+    """
+    python = _trampoline_py.guest_caller(plan, store, function, new_memory, hold)
+    state = getattr(store, "__dict__", {})
+    if "_Store__context" not in state or not all(
+        slot.type.code in _NATIVE_GUEST for slot in (*plan.params, *plan.results)
+    ):
+        return python
+    structure = function._func
+    return native.GuestCall(
+        plan.where,
+        state,
+        python,
+        (store, function),
+        _ffi.guard_of(store),
+        tuple(map(pack, plan.params)),
+        tuple(map(pack, plan.results)),
+        plan.optional,
+        plan.is_tuple,
+        plan.errno_index,
+        plan.words,
+        _ffi.context_address(store),
+        bytes(structure),
+        hold,
+    )

@@ -1,0 +1,160 @@
+"""Tracing: one strace-like line for each call of a host function."""
+
+from __future__ import annotations
+
+import errno
+import functools
+import logging
+import os
+import sys
+import time
+import weakref
+from collections.abc import Callable
+from contextvars import ContextVar
+from pathlib import Path
+from typing import IO, Any, cast
+
+from hostmod.decorators import Selection, Watched, cut, selects, show
+from hostmod.errors import error_string
+from hostmod.module import Function
+from hostmod.types.pointer import ListType, PointerType
+from hostmod.types.reference import CallerType
+from hostmod.types.view import BytesType
+
+Sink = str | os.PathLike[str] | IO[str] | logging.Logger | Callable[[str], object] | None
+"""Where lines go: a path, an open text file, a logger, a callable of one line, or None for standard error."""
+
+
+class Trace:
+    """A decorator that writes a line for each call. Made by `trace`; leaving ``with`` closes the file it opened."""
+
+    def __init__(
+        self,
+        sink: Sink = None,
+        *,
+        functions: Selection = None,
+        limit: int | None = 200,
+        level: int = logging.INFO,
+    ) -> None:
+        self._functions = functions
+        self._limit = limit
+        # How many traced calls this one is inside of. A context variable, as what is bound to a call is one.
+        self._depth: ContextVar[int] = ContextVar("hostmod.trace depth", default=0)
+        self._close: Callable[[], object] = lambda: None
+        self._write = self._writer(sink, level)
+
+    def _writer(self, sink: Sink, level: int) -> Callable[[str], object]:
+        if isinstance(sink, logging.Logger):
+            return lambda line: sink.log(level, "%s", line)
+        if isinstance(sink, str | os.PathLike):
+            file = Path(sink).open("w", encoding="utf-8", buffering=1)  # noqa: SIM115  # closed by close()
+            self._close = weakref.finalize(self, file.close)
+            return _to_file(file)
+        if sink is None:
+            return lambda line: _to_file(sys.stderr)(line)
+        if hasattr(sink, "write"):
+            return _to_file(cast("IO[str]", sink))
+        if callable(sink):
+            return sink
+        raise TypeError(
+            f"trace: {sink!r} ({type(sink).__name__}), expected a path, an open text file, a logger or a callable; "
+            "write trace(print), for example"
+        )
+
+    def close(self) -> None:
+        """Close the file that was opened for a path."""
+        self._close()
+
+    def __enter__(self) -> Trace:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def __call__(self, module: str, function: Function) -> Function:
+        """Return the function with every call of it traced."""
+        if not selects(self._functions, module, function.name):
+            return function
+        wrapped, watched, clock = function.func, Watched(module, function, self._limit), time.perf_counter_ns
+        slots = [
+            (at, slot.name, slot.type, isinstance(slot.type, BytesType | PointerType | ListType))
+            for at, slot in watched.slots
+            if not isinstance(slot.type, CallerType)
+        ]
+        depth, limit = self._depth, self._limit
+
+        @functools.wraps(wrapped)
+        def traced(*arguments: Any) -> Any:
+            before = [cut(show(type_, arguments[at]), limit) for at, _, type_, _ in slots]
+            level = depth.get()
+            token = depth.set(level + 1)
+            start = clock()
+            try:
+                result = wrapped(*arguments)
+            except BaseException as error:
+                took = clock() - start
+                outcome = failure(watched, error)
+                raise
+            else:
+                took = clock() - start
+                outcome = watched.result(result)
+                return result
+            finally:
+                depth.reset(token)
+                shown = []
+                for text, (at, name, type_, mutable) in zip(before, slots, strict=True):
+                    after = cut(show(type_, arguments[at]), limit) if mutable else text
+                    shown.append(f"{name}={text}" if after == text else f"{name}={text} → {after}")
+                self._write(
+                    f"{'  ' * level}{watched.name}({', '.join(shown)}) = {outcome} <{took / 1e9:.6f}>"
+                )
+
+        return function.with_func(traced)
+
+
+def failure(watched: Watched, error: BaseException) -> str:
+    """Show an exception: an errno by its name, anything else as what traps the guest."""
+    number = watched.errno(error)
+    if number is None:
+        text = str(error)
+        return f"! {type(error).__name__}{f': {text}' if text else ''}"
+    return f"{errno.errorcode.get(number, f'errno {number}')} ({error_string(number)})"
+
+
+def _to_file(file: IO[str]) -> Callable[[str], object]:
+    def write(line: str) -> None:
+        try:
+            file.write(line + "\n")
+        except (OSError, ValueError):  # a pipe or file that was closed: watching a call never changes how it ends
+            return
+
+    return write
+
+
+def trace(
+    sink: Sink = None,
+    *,
+    functions: Selection = None,
+    limit: int | None = 200,
+    level: int = logging.INFO,
+) -> Trace:
+    """Make a decorator that writes one strace-like line for each call, when it ends.
+
+    ::
+
+        kv::get(key="a", count=&0 → &7) = OK <0.000012>
+        kv::get(key="b", count=&0) = ENOENT (No such file or directory) <0.000008>
+          kv::set(key="a", count=8) = OK <0.000010>
+        app::update(key="a") = none <0.000120>
+
+    Memory that the call changed is shown as it was and as it is. A call made while another one runs is indented under
+    it, and stands above it, since it ends first.
+
+    Args:
+        sink: a path (the file is written anew), an open text file, a logger, a callable of one line; standard error if
+            not given.
+        functions: which functions: names or patterns (``"get"``, ``"kv::*"``), or a predicate of module and name.
+        limit: characters that one value may take; longer ones are cut.
+        level: for a logger, as in `logging`.
+    """
+    return Trace(sink, functions=functions, limit=limit, level=level)
