@@ -183,41 +183,14 @@ def linker_address(linker: wasmtime.Linker) -> int:
     return ctypes.addressof(linker.ptr().contents)
 
 
-class Definition:
-    """A host function ready to be defined in linkers of one engine.
+def type_address(type: wasmtime.FuncType) -> int:
+    """Return the address of a wasm_functype_t, which lives as long as its FuncType."""
+    return ctypes.addressof(type.ptr().contents)
 
-    A function type belongs to the first engine that sees it: wasmtime aborts the process when it meets another.
-    """
 
-    __slots__ = ("_arguments", "_type", "engine", "thunk")
-
-    def __init__(
-        self,
-        engine: wasmtime.Engine,
-        module: str,
-        name: str,
-        params: Sequence[str],
-        results: Sequence[str],
-        thunk: Any,
-    ) -> None:
-        self.engine = weakref.ref(engine)
-        kind = function_type(params, results)
-        self._type = kind
-        self.thunk = thunk
-        self._arguments = (
-            module.encode(),
-            name.encode(),
-            ctypes.addressof(kind.ptr().contents),
-        )
-
-    def define(self, linker: int, env: tuple[Any, ...]) -> None:
-        """Define it in a linker, given by `linker_address`; callbacks get `env`, which wasmtime keeps alive.
-
-        Raises wasmtime.WasmtimeError if the linker has that name already.
-        """
-        error = self.thunk.define(linker, *self._arguments, env)
-        if error:
-            raise wasmtime.WasmtimeError._from_ptr(ctypes.cast(error, ctypes.POINTER(ffi.wasmtime_error_t)))
+def wasmtime_error(address: int) -> wasmtime.WasmtimeError:
+    """Take over a wasmtime_error_t."""
+    return wasmtime.WasmtimeError._from_ptr(ctypes.cast(address, ctypes.POINTER(ffi.wasmtime_error_t)))
 
 
 # ----------------------------------------------------------------------------------------------------- externref

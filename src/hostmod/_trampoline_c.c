@@ -592,6 +592,8 @@ typedef struct {
     PyObject *slot;  /* the plan's own Slot, for the helpers */
     PyObject *extra; /* of a pointer or list, its element's type; of an enum, its members; of a Duration, its class */
     PyObject *packed;
+    Codec *codec;    /* of a pointer's element, if there is one */
+    PyObject *spare; /* a Pointer that nobody kept, for the next call */
 } Slot;
 
 typedef struct {
@@ -603,6 +605,7 @@ typedef struct {
     PyObject *fixed; /* None, or (bytes of a wasmtime_extern_t, callable that returns the context it belongs to) */
     Slot *params, *results;
     Py_ssize_t param_count, result_count, errno_index;
+    PyObject *spare; /* a CallMemory that nobody kept, for the next call */
     bool optional, is_tuple, references;
 } Thunk;
 
@@ -611,6 +614,8 @@ static void slots_clear(Slot *slots, Py_ssize_t count) {
         Py_XDECREF(slots[index].slot);
         Py_XDECREF(slots[index].extra);
         Py_XDECREF(slots[index].packed);
+        Py_XDECREF(slots[index].codec);
+        Py_XDECREF(slots[index].spare);
     }
     PyMem_Free(slots);
 }
@@ -636,6 +641,13 @@ static Slot *slots_of(PyObject *packed, Py_ssize_t *count) {
         slot->slot = Py_NewRef(object);
         slot->extra = Py_NewRef(extra);
         slot->packed = Py_NewRef(item); /* owns the bytes of `cores` and `errors` */
+        PyObject *codec = extra != Py_None ? PyObject_GetAttr(extra, str_native) : NULL;
+        if (codec == NULL)
+            PyErr_Clear();
+        else if (Py_TYPE(codec) == &CodecType)
+            slot->codec = (Codec *)codec;
+        else
+            Py_DECREF(codec);
     }
     *count = length;
     return slots;
@@ -649,6 +661,7 @@ static void thunk_dealloc(Thunk *self) {
     Py_XDECREF(self->errors);
     Py_XDECREF(self->errno_slot);
     Py_XDECREF(self->fixed);
+    Py_XDECREF(self->spare);
     Py_TYPE(self)->tp_free((PyObject *)self);
 }
 
@@ -953,8 +966,9 @@ static PyTypeObject CallMemoryType = {
 
 static CallMemory *call_memory(Call *call) {
     if (call->object == NULL) {
-        CallMemory *self = (CallMemory *)memory_class->tp_alloc(memory_class, 0);
-        if (self == NULL)
+        CallMemory *self = (CallMemory *)call->thunk->spare;
+        call->thunk->spare = NULL;
+        if (self == NULL && (self = (CallMemory *)memory_class->tp_alloc(memory_class, 0)) == NULL)
             return NULL;
         self->call = call;
         call->object = self;
@@ -964,11 +978,18 @@ static CallMemory *call_memory(Call *call) {
 
 /* ------------------------------------------------------------------------------------------------ pointers and lists */
 
-static PyObject *pointer_new(PyObject *memory, uint64_t offset, PyObject *type) {
+static PyObject *pointer_new(PyObject *memory, uint64_t offset, PyObject *type, PyObject **spare) {
     PyObject *number = PyLong_FromUnsignedLongLong(offset);
     if (number == NULL)
         return NULL;
-    PyObject *self = pointer_class->tp_alloc(pointer_class, 0);
+    PyObject *self = *spare;
+    if (self != NULL) { /* it knows its type already */
+        *spare = NULL;
+        *slot_at(self, pointer_memory) = Py_NewRef(memory);
+        *slot_at(self, pointer_offset) = number;
+        return self;
+    }
+    self = pointer_class->tp_alloc(pointer_class, 0);
     if (self == NULL) {
         Py_DECREF(number);
         return NULL;
@@ -994,6 +1015,10 @@ static Codec *pointer_codec(PyObject *self, Call **call, uint64_t *offset) {
         PyErr_Clear();
         return NULL;
     }
+    Thunk *thunk = (*call)->thunk;
+    for (Py_ssize_t at = 0; at < thunk->param_count; at++)
+        if (thunk->params[at].extra == type && thunk->params[at].codec != NULL)
+            return thunk->params[at].codec;
     PyObject *codec = PyObject_GetAttr(type, str_native);
     if (codec == NULL) {
         PyErr_Clear();
@@ -1190,7 +1215,7 @@ static PyObject *load_string(Call *call, const Slot *slot) {
     return text;
 }
 
-static PyObject *load_param(Call *call, const Slot *slot) {
+static PyObject *load_param(Call *call, Slot *slot) {
     const raw_t *raw = &call->slots[slot->index];
     switch (slot->op) {
     case OP_I32:
@@ -1227,7 +1252,7 @@ static PyObject *load_param(Call *call, const Slot *slot) {
         /* fall through */
     case OP_POINTER: {
         CallMemory *memory = call_memory(call);
-        return memory == NULL ? NULL : pointer_new((PyObject *)memory, raw->u32, slot->extra);
+        return memory == NULL ? NULL : pointer_new((PyObject *)memory, raw->u32, slot->extra, &slot->spare);
     }
     case OP_LIST: {
         CallMemory *memory = call_memory(call);
@@ -1238,7 +1263,8 @@ static PyObject *load_param(Call *call, const Slot *slot) {
             return NULL;
         if (offset + length > size)
             return fault(offset, length, size);
-        PyObject *pointer = pointer_new((PyObject *)memory, offset, slot->extra);
+        PyObject *none = NULL;
+        PyObject *pointer = pointer_new((PyObject *)memory, offset, slot->extra, &none);
         PyObject *count = pointer != NULL ? PyLong_FromUnsignedLong(raw[1].u32) : NULL;
         PyObject *list = count != NULL ? list_class->tp_alloc(list_class, 0) : NULL;
         if (list == NULL) {
@@ -1458,9 +1484,14 @@ static bool end_call(Call *call, bool fine) {
         Py_CLEAR(call->guest);
     }
     if (call->object != NULL) {
-        call->object->call = NULL;
-        Py_CLEAR(call->object->window);
-        Py_CLEAR(call->object);
+        CallMemory *memory = call->object;
+        memory->call = NULL;
+        Py_CLEAR(memory->window);
+        call->object = NULL;
+        if (Py_REFCNT(memory) == 1 && call->thunk->spare == NULL)
+            call->thunk->spare = (PyObject *)memory;
+        else
+            Py_DECREF(memory);
     }
     bool ended = end_lent(call, 0, error);
     if (call->lent != call->few)
@@ -1492,8 +1523,18 @@ static bool run(Call *call, PyObject *callable) {
     PyObject *result = NULL;
     if (fine)
         result = PyObject_Vectorcall(callable, arguments + 1, (size_t)count | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
-    for (Py_ssize_t at = 0; at < loaded; at++)
-        Py_DECREF(arguments[1 + at]);
+    for (Py_ssize_t at = 0; at < loaded; at++) {
+        PyObject *argument = arguments[1 + at];
+        Slot *slot = &thunk->params[at];
+        if (slot->op == OP_POINTER && Py_REFCNT(argument) == 1 && slot->spare == NULL &&
+            Py_TYPE(argument) == pointer_class && *slot_at(argument, pointer_type) == slot->extra) {
+            Py_CLEAR(*slot_at(argument, pointer_memory));
+            Py_CLEAR(*slot_at(argument, pointer_offset));
+            slot->spare = argument;
+        } else {
+            Py_DECREF(argument);
+        }
+    }
     if (arguments != few)
         PyMem_Free(arguments);
     if (result != NULL) {
@@ -1555,25 +1596,44 @@ static void forget(void *env) {
     PyGILState_Release(state);
 }
 
-/* define(linker address, module, name, type address, env) -> address of a wasmtime_error_t, or 0 */
-static PyObject *define(PyObject *self, PyObject *const *arguments, Py_ssize_t count) {
+/* define_all(linker address, ((thunk, module, name, type's address), ...), [callable, ...])
+   -> None, or (index of what the linker refused, address of its error) */
+static PyObject *define_all(PyObject *self, PyObject *const *arguments, Py_ssize_t count) {
     (void)self;
-    if (!takes(count, 5))
+    if (!takes(count, 3))
         return NULL;
-    PyObject *env = arguments[4];
-    if (!PyBytes_Check(arguments[1]) || !PyBytes_Check(arguments[2]) || !PyTuple_Check(env) ||
-        PyTuple_GET_SIZE(env) < 2 || !PyObject_TypeCheck(PyTuple_GET_ITEM(env, 1), &ThunkType)) {
-        PyErr_SetNone(PyExc_TypeError);
-        return NULL;
+    void *linker = PyLong_AsVoidPtr(arguments[0]);
+    PyObject *rows = PySequence_Fast(arguments[1], ""), *callables = rows != NULL ? PySequence_Fast(arguments[2], "") : NULL;
+    PyObject *result = NULL;
+    if (callables == NULL || PyErr_Occurred())
+        goto done;
+    for (Py_ssize_t index = 0; index < PySequence_Fast_GET_SIZE(rows); index++) {
+        PyObject *row = PySequence_Fast_GET_ITEM(rows, index);
+        if (!PyTuple_Check(row) || PyTuple_GET_SIZE(row) != 4 || index >= PySequence_Fast_GET_SIZE(callables) ||
+            !PyObject_TypeCheck(PyTuple_GET_ITEM(row, 0), &ThunkType) || !PyBytes_Check(PyTuple_GET_ITEM(row, 1)) ||
+            !PyBytes_Check(PyTuple_GET_ITEM(row, 2))) {
+            PyErr_SetNone(PyExc_TypeError);
+            goto done;
+        }
+        PyObject *module = PyTuple_GET_ITEM(row, 1), *name = PyTuple_GET_ITEM(row, 2);
+        void *type = PyLong_AsVoidPtr(PyTuple_GET_ITEM(row, 3));
+        PyObject *env = type != NULL ? PyTuple_Pack(2, PySequence_Fast_GET_ITEM(callables, index), PyTuple_GET_ITEM(row, 0)) : NULL;
+        if (env == NULL)
+            goto done;
+        /* `env` is wasmtime's from here on: on an error too, it runs `forget`. */
+        void *error = wt.linker_define(linker, PyBytes_AS_STRING(module), (size_t)PyBytes_GET_SIZE(module),
+                                       PyBytes_AS_STRING(name), (size_t)PyBytes_GET_SIZE(name), type, (void *)callback,
+                                       env, forget);
+        if (error != NULL) {
+            result = Py_BuildValue("nK", index, (unsigned long long)(uintptr_t)error);
+            goto done;
+        }
     }
-    void *linker = PyLong_AsVoidPtr(arguments[0]), *type = PyLong_AsVoidPtr(arguments[3]);
-    if (PyErr_Occurred())
-        return NULL;
-    Py_INCREF(env); /* wasmtime's, from here on: on an error too, it runs `forget` */
-    void *error = wt.linker_define(linker, PyBytes_AS_STRING(arguments[1]), (size_t)PyBytes_GET_SIZE(arguments[1]),
-                                   PyBytes_AS_STRING(arguments[2]), (size_t)PyBytes_GET_SIZE(arguments[2]), type,
-                                   (void *)callback, env, forget);
-    return PyLong_FromVoidPtr(error);
+    result = Py_NewRef(Py_None);
+done:
+    Py_XDECREF(rows);
+    Py_XDECREF(callables);
+    return result;
 }
 
 /* ------------------------------------------------------------------------------------------------------ a guest call */
@@ -1896,7 +1956,7 @@ static PyObject *sizes(PyObject *self, PyObject *unused) {
 
 static PyMethodDef module_methods[] = {
     {"classes", classes, METH_VARARGS, NULL},
-    {"define", (PyCFunction)(void (*)(void))define, METH_FASTCALL, NULL},
+    {"define_all", (PyCFunction)(void (*)(void))define_all, METH_FASTCALL, NULL},
     {"setup", setup, METH_VARARGS, NULL},
     {"sizes", sizes, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},

@@ -280,10 +280,9 @@ class HostThunk(native.Thunk):
             place,
         )
 
-    def define(self, linker: int, module: bytes, name: bytes, type: int, env: tuple[Any, ...]) -> int | None:
-        """Define it in a linker, with what callbacks get; returns the address of an error, or 0."""
-        return native.define(linker, module, name, type, env)
 
+define_all = native.define_all
+"""Define functions in a linker, as `_trampoline_py.define_all` does."""
 
 _NATIVE_GUEST = ("int", "float", "bool")
 

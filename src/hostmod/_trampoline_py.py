@@ -823,7 +823,7 @@ def uninterruptible_entry(function: types.FunctionType) -> None:
 class HostThunk:
     """A plan's callback, compiled: what `_ffi.define` registers. Serves any number of linkers and instances."""
 
-    __slots__ = ("__weakref__", "_address", "callback", "source")
+    __slots__ = ("__weakref__", "address", "callback", "source")
 
     def __init__(
         self, plan: Plan, memory: str = "memory", fixed: tuple[Any, Callable[[], int | None]] | None = None
@@ -850,11 +850,21 @@ class HostThunk:
         uninterruptible_entry(function)
         self.source = text
         self.callback = _ffi.CALLBACK(function)
-        self._address = ctypes.cast(self.callback, ctypes.c_void_p).value or 0
+        self.address = ctypes.cast(self.callback, ctypes.c_void_p).value or 0
 
-    def define(self, linker: int, module: bytes, name: bytes, type: int, env: tuple[Any, ...]) -> int | None:
-        """Define it in a linker, with what callbacks get; returns the address of an error, or None."""
-        return _ffi.define_callback(linker, module, name, type, self._address, env)
+
+def define_all(
+    linker: int, rows: Sequence[tuple[Any, bytes, bytes, int]], callables: Sequence[Callable[..., Any]]
+) -> tuple[int, int] | None:
+    """Define functions in a linker: (thunk, module, name, type's address) and what serves it, for each.
+
+    Returns the index of the first that the linker refuses and the address of its error, or None.
+    """
+    for index, ((thunk, module, name, type_), callable_) in enumerate(zip(rows, callables, strict=True)):
+        error = _ffi.define_callback(linker, module, name, type_, thunk.address, (callable_, thunk))
+        if error:
+            return index, error
+    return None
 
 
 class GuestSlots(Slots):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextvars import Token
-from types import MappingProxyType, TracebackType
+from types import MappingProxyType, MethodType, TracebackType
 from typing import Any, Generic, Self, TypeVar, cast
 
 import wasmtime
@@ -62,7 +62,7 @@ class HostModule(Declaration):
         Raises:
             LinkError: the linker has one of the names already; nothing after it was defined.
         """
-        _define(linker, type(self).functions, lambda each: _bound_to(self, each), memory, store)
+        _define(linker, type(self).functions, lambda each: MethodType(each.func, self), memory, store, type(self)._linkages)
 
     @classmethod
     def compile(
@@ -72,7 +72,7 @@ class HostModule(Declaration):
 
         Arguments and errors as in `link`.
         """
-        _define(linker, cls.functions, lambda each: _bound_to_call(cls, each), memory, store)
+        _define(linker, cls.functions, lambda each: _bound_to_call(cls, each), memory, store, cls._linkages)
         return CompiledModule(cls, linker)
 
     @classmethod
@@ -102,6 +102,7 @@ class FunctionModule:
         self.name = name
         self._errors = MappingProxyType(dict(errors or {}))
         self._functions: dict[str, Function] = {}
+        self._linkages: dict[str, _Linkage] = {}
 
     @property
     def functions(self) -> Functions:
@@ -124,6 +125,7 @@ class FunctionModule:
             )
         plan = plan_of(function, self.name, name, method=False, errors=self._errors, frame=caller_frame(2))
         self._functions[name] = Function(check_host_results(plan), function, has_self=False)
+        self._linkages.clear()
         return function
 
     def with_functions(self, functions: Functions) -> FunctionModule:
@@ -136,7 +138,7 @@ class FunctionModule:
         self, linker: wasmtime.Linker, *, memory: MemorySpec = "memory", store: wasmtime.Store | None = None
     ) -> None:
         """Define every function in a linker. Arguments and errors as in `HostModule.link`."""
-        _define(linker, self._functions, lambda each: each.func, memory, store)
+        _define(linker, self._functions, lambda each: each.func, memory, store, self._linkages)
 
     def check(self, module: wasmtime.Module) -> None:
         """Compare what a guest imports from this module with what it offers. Errors as in `HostModule.check`."""
@@ -175,10 +177,6 @@ def close(module: Declaration) -> None:
 # ------------------------------------------------------------------------------------------------- one linker, defined
 
 
-def _bound_to(instance: HostModule, each: Function) -> Callable[..., Any]:
-    return cast("Callable[..., Any]", each.func.__get__(instance))
-
-
 def _bound_to_call(cls: type[HostModule], each: Function) -> Callable[..., Any]:
     get, func = cls._bound.get, each.func
 
@@ -191,53 +189,69 @@ def _bound_to_call(cls: type[HostModule], each: Function) -> Callable[..., Any]:
     return serve
 
 
+class _Linkage:
+    """Functions prepared for linkers of one engine: their thunks, and the arguments that wasmtime takes."""
+
+    __slots__ = ("_types", "engine", "functions", "rows")
+
+    def __init__(
+        self,
+        engine: wasmtime.Engine,
+        functions: Iterable[Function],
+        thunk_of: Callable[[Function], trampoline.HostThunk],
+    ) -> None:
+        self.engine = weakref.ref(engine)
+        self.functions = tuple(functions)
+        # A function type belongs to the first engine that sees it: wasmtime aborts the process when it meets another.
+        self._types = [_ffi.function_type(each.param_types, each.result_types) for each in self.functions]
+        self.rows = tuple(
+            (thunk_of(each), each.plan.module.encode(), each.name.encode(), _ffi.type_address(type_))
+            for each, type_ in zip(self.functions, self._types, strict=True)
+        )
+
+
 def _define(
     linker: wasmtime.Linker,
     functions: Functions,
     serve: Callable[[Function], Callable[..., Any]],
     memory: MemorySpec,
     store: wasmtime.Store | None,
+    cache: dict[str, _Linkage],
 ) -> None:
     if not isinstance(linker, wasmtime.Linker):
         raise LinkError(f"link: {linker!r}, expected a wasmtime.Linker; write wasmtime.Linker(engine)")
-    definition_of = _definitions(linker.engine, memory, store)
-    address = _ffi.linker_address(linker)
-    for each in _offered(functions):
-        definition = definition_of(each)
-        try:
-            # The thunk goes with the callable: it has to live as long as wasmtime can call it.
-            definition.define(address, (serve(each), definition.thunk))
-        except wasmtime.WasmtimeError as error:
-            raise LinkError(
-                f"{each.plan.where}: the linker did not take it ({error}), expected a name that is free; link each "
-                "module once per linker, or set linker.allow_shadowing = True to replace what it has"
-            ) from error
+    linkage = _linkage_of(linker.engine, functions, memory, store, cache)
+    failed = trampoline.active.define_all(
+        _ffi.linker_address(linker), linkage.rows, [serve(each) for each in linkage.functions]
+    )
+    if failed is not None:
+        index, address = failed
+        error = _ffi.wasmtime_error(address)
+        raise LinkError(
+            f"{linkage.functions[index].plan.where}: the linker did not take it ({error}), expected a name that is "
+            "free; link each module once per linker, or set linker.allow_shadowing = True to replace what it has"
+        ) from error
 
 
-def _offered(functions: Functions) -> Iterator[Function]:
-    for each in functions.values():
-        yield each
-        out = with_out_pointers(each)
-        if out is not None and out.name not in functions:
-            yield out
-
-
-def _definitions(
-    engine: wasmtime.Engine, memory: MemorySpec, store: wasmtime.Store | None
-) -> Callable[[Function], _ffi.Definition]:
-    """Return what prepares a function for a linker: once per engine, for memories found by name."""
+def _linkage_of(
+    engine: wasmtime.Engine,
+    functions: Functions,
+    memory: MemorySpec,
+    store: wasmtime.Store | None,
+    cache: dict[str, _Linkage],
+) -> _Linkage:
+    """Prepare functions: once per engine, for memories found by name."""
     make = trampoline.active.HostThunk
     if isinstance(memory, str):
-        key = f"{trampoline.active.NAME} {memory}"
-
-        def by_name(each: Function) -> _ffi.Definition:
-            found: _ffi.Definition | None = each._cache.get(key)
-            if found is None or found.engine() is not engine:
-                thunk = make(each.plan, memory) if found is None else found.thunk
-                found = each._cache[key] = _prepared(engine, each, thunk)
-            return found
-
-        return by_name
+        name = memory
+        key = f"{trampoline.active.NAME} {name}"
+        found = cache.get(key)
+        if found is None or found.engine() is not engine:
+            old = {} if found is None else dict(zip(found.functions, (row[0] for row in found.rows), strict=True))
+            found = cache[key] = _Linkage(
+                engine, _offered(functions), lambda each: old.get(each) or make(each.plan, name)
+            )
+        return found
     if not isinstance(memory, wasmtime.Memory):
         raise LinkError(f"link: memory={memory!r}, expected an export's name or a wasmtime.Memory")
     if store is None:
@@ -251,11 +265,15 @@ def _definitions(
         alive = reference()
         return None if alive is None else _ffi.context_address(alive)
 
-    return lambda each: _prepared(engine, each, make(each.plan, "memory", (memory, context)))
+    return _Linkage(engine, _offered(functions), lambda each: make(each.plan, "memory", (memory, context)))
 
 
-def _prepared(engine: wasmtime.Engine, each: Function, thunk: trampoline.HostThunk) -> _ffi.Definition:
-    return _ffi.Definition(engine, each.plan.module, each.name, each.param_types, each.result_types, thunk)
+def _offered(functions: Functions) -> Iterator[Function]:
+    for each in functions.values():
+        yield each
+        out = with_out_pointers(each)
+        if out is not None and out.name not in functions:
+            yield out
 
 
 # ------------------------------------------------------------------------------------------ one linker, many instances

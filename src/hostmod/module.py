@@ -182,6 +182,7 @@ class Declaration:
     """Exception classes that stand for an errno in this module, besides those that carry one."""
 
     _bound: ClassVar[ContextVar[Any]]
+    _linkages: ClassVar[dict[str, Any]]
     _reserved: ClassVar[frozenset[str]] = frozenset()
 
     def __init_subclass__(
@@ -203,6 +204,7 @@ class Declaration:
             cls.name = name
         if errors is not None:
             cls.errors = MappingProxyType({**cls.errors, **_checked_errors(cls.__name__, errors)})
+        cls._linkages = {}
         cls._bound = ContextVar(f"{cls.__name__} bound to this call")
         cls.functions = MappingProxyType(dict(cls._collect(caller_frame(_depth_of_class_statement()))))
 

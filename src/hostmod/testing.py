@@ -139,8 +139,9 @@ def call(function: Callable[..., Any] | Function, /, *arguments: Any) -> Any:
     with wasmtime.Store(engine) as store:
         linker = wasmtime.Linker(engine)
         thunk = trampoline.active.HostThunk(plan)
-        definition = _ffi.Definition(engine, "host", "function", plan.param_types, plan.result_types, thunk)
-        definition.define(_ffi.linker_address(linker), (serve, thunk))
+        type_ = _ffi.function_type(plan.param_types, plan.result_types)
+        row = (thunk, b"host", b"function", _ffi.type_address(type_))
+        trampoline.active.define_all(_ffi.linker_address(linker), [row], [serve])
         instance = linker.instantiate(store, wasmtime.Module(engine, _guest(found)))
         exports = instance.exports(store)
         memory = GuardedMemory(store, exports["memory"])  # type: ignore[arg-type]  # the guest is the one above

@@ -1,26 +1,23 @@
 """The contract between the trampolines, and the choice of one.
 
-A trampoline offers `HostThunk(plan, memory, fixed)`, which can `define` itself in a linker with an environment of
-``(callable, thunk)`` that wasmtime keeps, and `guest_caller(plan, store, function, new_memory, hold)`, a callable of
-the plan's parameters. Both trampolines give the same results, memory, exceptions and messages.
+A trampoline offers `HostThunk(plan, memory, fixed)`, a plan made ready for calls by guests; `define_all`, which puts
+thunks and what serves them into a linker, to be kept by wasmtime; and `guest_caller(plan, store, function, new_memory,
+hold)`, a callable of the plan's parameters. Both trampolines give the same results, memory, exceptions and messages.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, cast
 
 from hostmod import _trampoline_py
 from hostmod.plan import Plan
 
 
-class HostThunk(Protocol):
-    """What serves the calls of one plan."""
-
-    def define(self, linker: int, module: bytes, name: bytes, type: int, env: tuple[Any, ...]) -> int | None:
-        """Define it in a linker; returns the address of an error, or None or 0."""
+HostThunk = Any
+"""A plan made ready for calls by guests: opaque, and of its own trampoline."""
 
 
 class Trampoline(Protocol):
@@ -30,6 +27,12 @@ class Trampoline(Protocol):
 
     def HostThunk(self, plan: Plan, memory: str = ..., fixed: Any = ...) -> HostThunk:  # noqa: N802  # it is a class
         """Prepare a plan for calls by guests."""
+        ...
+
+    def define_all(
+        self, linker: int, rows: Sequence[tuple[Any, bytes, bytes, int]], callables: Sequence[Callable[..., Any]]
+    ) -> tuple[int, int] | None:
+        """Define functions in a linker; returns which it refused first, and the address of its error."""
         ...
 
     def guest_caller(
