@@ -168,7 +168,9 @@ def function_type(params: Sequence[str], results: Sequence[str]) -> wasmtime.Fun
 # ------------------------------------------------------------------------------------------------------- linking
 
 
-def define_callback(linker: int, module: bytes, name: bytes, type: int, callback: int, env: object) -> int | None:
+def define_callback(
+    linker: int, module: bytes, name: bytes, type: int, callback: int, env: object
+) -> int | None:
     """Define a ctypes callback in a linker; returns the address of an error, or None."""
     _incref(env)
     # From here on wasmtime owns that reference: on an error too, it runs the finalizer.

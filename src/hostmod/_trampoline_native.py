@@ -38,7 +38,18 @@ NAME: str = "c"
     _CODEC, _I8, _U8, _I16, _U16, _I32, _U32, _I64, _U64, _F32, _F64, _BOOL,
     _STRING, _CSTRING, _VIEW, _POINTER, _NULLABLE, _LIST, _ENUM, _DURATION, _EXTERNREF, _CALLER, _STRUCT,
 ) = range(23)  # fmt: skip  # the C file's operation codes, in its order
-_NUMBERS = {"b": _I8, "B": _U8, "h": _I16, "H": _U16, "i": _I32, "I": _U32, "q": _I64, "Q": _U64, "f": _F32, "d": _F64}
+_NUMBERS = {
+    "b": _I8,
+    "B": _U8,
+    "h": _I16,
+    "H": _U16,
+    "i": _I32,
+    "I": _U32,
+    "q": _I64,
+    "Q": _U64,
+    "f": _F32,
+    "d": _F64,
+}
 _CORES = {"i32": "i", "i64": "l", "f32": "f", "f64": "d", "externref": "e"}
 _OPERATIONS = {
     "bool": _BOOL,
@@ -109,7 +120,11 @@ def _field(type_: Any) -> tuple[int, Any, Any, Any] | None:
     if code == "duration":
         return _DURATION, Duration, None, None
     if isinstance(type_, EnumType):
-        return (_NUMBERS[type_.base.format], type_.members, type_.cls, None) if type_.unknown == "refuse" else None
+        return (
+            (_NUMBERS[type_.base.format], type_.members, type_.cls, None)
+            if type_.unknown == "refuse"
+            else None
+        )
     if isinstance(type_, StructType):
         codec = codec_of(type_)
         return None if codec is None else (_STRUCT, None, None, codec)
@@ -241,7 +256,9 @@ def _start() -> None:
     for name, size in native.sizes().items():
         known = _ffi.size_of(name)
         if size != known:
-            raise InternalError(f"{name} is {size} in the C trampoline, {known} in wasmtime {_ffi.WASMTIME_VERSION}")
+            raise InternalError(
+                f"{name} is {size} in the C trampoline, {known} in wasmtime {_ffi.WASMTIME_VERSION}"
+            )
     native.setup(_ffi.addresses(), _HELPERS, _ffi.SPARE_MESSAGE)
     _ffi.new_guard = native.Guard
     native.classes(CallMemory, NativePointer, NativeList, Pointer.load, Pointer.store, List.__getitem__)

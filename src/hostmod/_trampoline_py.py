@@ -336,7 +336,9 @@ def checked_words(where: str, slot: Slot, words: Sequence[Any]) -> list[Any]:
                 _CORE_FLOATS[core].pack(word)
                 found.append(float(word))
         except (TypeError, ValueError, OverflowError, StructError) as error:
-            raise ConversionError(f"{where} {slot.name}", f"{word!r} from {slot.type}.store_value", core) from error
+            raise ConversionError(
+                f"{where} {slot.name}", f"{word!r} from {slot.type}.store_value", core
+            ) from error
     return found
 
 

@@ -228,9 +228,7 @@ def log(
 
 def show_arguments(function: Function, arguments: tuple[Any, ...]) -> str:
     """Show a call's arguments, in order and separated by commas."""
-    return ", ".join(
-        show(slot.type, value) for slot, value in zip(function.params, arguments, strict=False)
-    )
+    return ", ".join(show(slot.type, value) for slot, value in zip(function.params, arguments, strict=False))
 
 
 def show_result(function: Function, result: Any) -> str:

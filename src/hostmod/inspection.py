@@ -143,9 +143,7 @@ def shape(type_: Any) -> str:
 
 def _memory(type_: wasmtime.MemoryType, imported: str = "") -> MemoryShape:
     limits = type_.limits
-    return MemoryShape(
-        limits.min, limits.max, is_64=type_.is_64, shared=type_.is_shared, imported=imported
-    )
+    return MemoryShape(limits.min, limits.max, is_64=type_.is_64, shared=type_.is_shared, imported=imported)
 
 
 def _pages(memory: MemoryShape) -> str:
@@ -160,9 +158,7 @@ def show_memory(memory: MemoryShape) -> str:
     return _pages(memory)
 
 
-def _serve(
-    found: Inspection, module: wasmtime.Module, hosts: Sequence[tuple[str, Host]], wasi: bool
-) -> None:
+def _serve(found: Inspection, module: wasmtime.Module, hosts: Sequence[tuple[str, Host]], wasi: bool) -> None:
     names = {host.name: label for label, host in hosts}
     functions = {host.name: host.functions for _, host in hosts}
     wrong = {
@@ -180,7 +176,9 @@ def _serve(
                 each.status = "missing"
                 each.advice = f"no host module named {each.module!r} was given"
             continue
-        key = each.type if each.kind == "function" else f"a {'func' if each.kind == 'function' else each.kind}"
+        key = (
+            each.type if each.kind == "function" else f"a {'func' if each.kind == 'function' else each.kind}"
+        )
         problem = wrong.get((each.module, each.name, key))
         function = served(functions[each.module], each.name)
         if problem is None and function is not None:

@@ -62,7 +62,14 @@ class HostModule(Declaration):
         Raises:
             LinkError: the linker has one of the names already; nothing after it was defined.
         """
-        _define(linker, type(self).functions, lambda each: MethodType(each.func, self), memory, store, type(self)._linkages)
+        _define(
+            linker,
+            type(self).functions,
+            lambda each: MethodType(each.func, self),
+            memory,
+            store,
+            type(self)._linkages,
+        )
 
     @classmethod
     def compile(
@@ -247,7 +254,11 @@ def _linkage_of(
         key = f"{trampoline.active.NAME} {name}"
         found = cache.get(key)
         if found is None or found.engine() is not engine:
-            old = {} if found is None else dict(zip(found.functions, (row[0] for row in found.rows), strict=True))
+            old = (
+                {}
+                if found is None
+                else dict(zip(found.functions, (row[0] for row in found.rows), strict=True))
+            )
             found = cache[key] = _Linkage(
                 engine, _offered(functions), lambda each: old.get(each) or make(each.plan, name)
             )

@@ -81,7 +81,8 @@ def otel(
                     found = watched.plain_result(result)
                     # No attribute has null, or a list of different types.
                     span.set_attribute(
-                        "hostmod.result", watched.result(result) if found is None or isinstance(found, list) else found
+                        "hostmod.result",
+                        watched.result(result) if found is None or isinstance(found, list) else found,
                     )
                 return result
 

@@ -143,10 +143,7 @@ class Profile:
             [
                 each.name,
                 f"{each.count:,}",
-                *(
-                    _rounded(value)
-                    for value in (each.total, round(each.mean), each.p50, each.p99, each.max)
-                ),
+                *(_rounded(value) for value in (each.total, round(each.mean), each.p50, each.p99, each.max)),
                 f"{each.errors:,}",
             ]
             for each in self.functions.values()

@@ -125,7 +125,10 @@ def _to_file(file: IO[str]) -> Callable[[str], object]:
     def write(line: str) -> None:
         try:
             file.write(line + "\n")
-        except (OSError, ValueError):  # a pipe or file that was closed: watching a call never changes how it ends
+        except (
+            OSError,
+            ValueError,
+        ):  # a pipe or file that was closed: watching a call never changes how it ends
             return
 
     return write

@@ -30,7 +30,10 @@ class Trampoline(Protocol):
         ...
 
     def define_all(
-        self, linker: int, rows: Sequence[tuple[Any, bytes, bytes, int]], callables: Sequence[Callable[..., Any]]
+        self,
+        linker: int,
+        rows: Sequence[tuple[Any, bytes, bytes, int]],
+        callables: Sequence[Callable[..., Any]],
     ) -> tuple[int, int] | None:
         """Define functions in a linker; returns which it refused first, and the address of its error."""
         ...
@@ -52,7 +55,9 @@ def _choose() -> tuple[Trampoline, str]:
     except ModuleNotFoundError:
         return pure, "it was not built: there was no C compiler when hostmod was installed"
     except Exception as error:  # whatever keeps it from starting, the other one serves
-        logging.getLogger("hostmod").warning("the C trampoline steps aside: %s: %s", type(error).__name__, error)
+        logging.getLogger("hostmod").warning(
+            "the C trampoline steps aside: %s: %s", type(error).__name__, error
+        )
         return pure, f"{type(error).__name__}: {error}"
     return cast("Trampoline", _trampoline_native), ""
 

@@ -307,7 +307,11 @@ def check_command(spec: str, guests: tuple[str, ...], no_cache: bool) -> int:
 
 def _output(command: Callable[..., Any]) -> Callable[..., Any]:
     @click.option(
-        "-o", "--output", type=click.Path(dir_okay=False), metavar="FILE", help="Write to FILE, not to the screen."
+        "-o",
+        "--output",
+        type=click.Path(dir_okay=False),
+        metavar="FILE",
+        help="Write to FILE, not to the screen.",
     )
     @functools.wraps(command)
     def with_output(*args: Any, output: str | None, **options: Any) -> int:

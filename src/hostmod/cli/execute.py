@@ -197,13 +197,11 @@ def _read_only(host: str) -> Any:
 
 def _run(plan: Plan, guest: Guest) -> int:
     if plan.invoke is not None:
-        if isinstance(guest.exports.get("_initialize"), wasmtime.Func) or callable(
-            guest.exports.get("_initialize")
-        ):
+        if plan.invoke != "_initialize" and "_initialize" in _functions(guest):
             guest.exports["_initialize"]()
         return _invoke(plan, guest)
-    if "_start" not in guest.exports:
-        known = [name for name, value in guest.exports.items() if callable(value)]
+    known = _functions(guest)
+    if "_start" not in known:
         if not known:
             return 0  # its start function, if it has one, has run
         raise click.UsageError(
@@ -216,13 +214,18 @@ def _run(plan: Plan, guest: Guest) -> int:
     return 0
 
 
+def _functions(guest: Guest) -> list[str]:
+    """Return the names of the functions that a guest exports, without making any callable."""
+    exports = guest.instance.exports(guest.store)
+    return [name for name, value in exports.items() if isinstance(value, wasmtime.Func)]
+
+
 def _invoke(plan: Plan, guest: Guest) -> int:
     name = plan.invoke or ""
     raw = guest.instance.exports(guest.store).get(name)
     if not isinstance(raw, wasmtime.Func):
-        known = [each for each, value in guest.exports.items() if callable(value)]
         raise click.BadParameter(
-            f"{plan.guest} exports no function {name!r}; it exports {', '.join(known) or 'none'}",
+            f"{plan.guest} exports no function {name!r}; it exports {', '.join(_functions(guest)) or 'none'}",
             param_hint="--invoke",
         )
     type_ = raw.type(guest.store)
@@ -257,11 +260,11 @@ def parse_argument(text: str, core: str, where: str) -> int | float:
             try:
                 value = int(text)  # leading zeros
             except ValueError:
-                raise click.BadParameter(f"{text!r}, expected an integer ({core})", param_hint=where) from None
+                raise click.BadParameter(
+                    f"{text!r}, expected an integer ({core})", param_hint=where
+                ) from None
         if not -(1 << (bits - 1)) <= value < 1 << bits:
-            raise click.BadParameter(
-                f"{text}, expected an integer of {bits} bits ({core})", param_hint=where
-            )
+            raise click.BadParameter(f"{text}, expected an integer of {bits} bits ({core})", param_hint=where)
         return value
     if core in ("f32", "f64"):
         try:

@@ -18,7 +18,12 @@ def is_terminal(stream: object = None) -> bool:
 
 
 def table(
-    title: str, head: Sequence[str], rows: Sequence[Sequence[str]], *, styles: Sequence[str] = (), numbers: int = 0
+    title: str,
+    head: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    styles: Sequence[str] = (),
+    numbers: int = 0,
 ) -> None:
     """Print a table: with rules and colours in a terminal, in columns of plain text otherwise.
 

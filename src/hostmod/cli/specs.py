@@ -89,16 +89,16 @@ class Spec:
             try:
                 found = getattr(found, part)
             except AttributeError:
-                raise SpecError(
-                    self.text, f"{module.__name__} has no {name!r}", _known(module)
-                ) from None
+                raise SpecError(self.text, f"{module.__name__} has no {name!r}", _known(module)) from None
         if isinstance(found, HostModule | FunctionModule):
             return found
         if isinstance(found, type) and issubclass(found, HostModule):
             if found.name:
                 return found
             raise SpecError(self.text, f"{name} has no module name", _known(module))
-        what = "a class that is no HostModule" if isinstance(found, type) else f"of type {type(found).__name__}"
+        what = (
+            "a class that is no HostModule" if isinstance(found, type) else f"of type {type(found).__name__}"
+        )
         raise SpecError(self.text, f"{name} is {what}", _known(module))
 
     def _parse(self, options: str | None) -> dict[str, Any]:

@@ -19,6 +19,27 @@ MAX_SHOWN_ITEMS = 8
 """Elements of a list that a log line shows."""
 
 
+class _Untyped(GuestType[Any]):
+    """The type of a pointer that was made without one: every use of it says so."""
+
+    name = "?"
+
+    @property
+    def size(self) -> int:  # type: ignore[override]  # an attribute elsewhere
+        raise DeclarationError(
+            "Pointer", "no element type", "one", "write Pointer[Uint32](memory, offset), for example"
+        )
+
+    def load_object(self, memory: Memory, offset: int) -> Any:
+        return self.size
+
+    def store_object(self, memory: Memory, offset: int, value: Any) -> None:
+        self.load_object(memory, offset)
+
+
+_UNTYPED = _Untyped()
+
+
 class Pointer(Generic[T]):
     """The address of a `T` in a memory.
 
@@ -43,7 +64,9 @@ class Pointer(Generic[T]):
         """Point to `offset` (in bytes, unsigned) in `memory`; `type` is T, unless ``Pointer[T](...)`` names it."""
         self.memory = memory
         self.offset = offset
-        if type is not None:
+        if type is None:
+            self.type = _UNTYPED
+        else:
             self.type = type if isinstance(type, GuestType) else resolve_object(type, "Pointer")
 
     @property
@@ -54,21 +77,8 @@ class Pointer(Generic[T]):
     def __orig_class__(self, alias: object) -> None:
         # typing sets this after the call of a subscripted class: it is how Pointer[T](...) learns T.
         found = resolve_object(typing.get_args(alias)[0], "Pointer[T]")
-        try:
-            self.type  # noqa: B018  # an argument names it, and comes first
-        except DeclarationError:
+        if self.type is _UNTYPED:
             self.type = found
-
-    if not typing.TYPE_CHECKING:
-
-        def __getattr__(self, name: str) -> object:
-            if name == "type":
-                raise DeclarationError(
-                    "Pointer", "no element type", "one", "write Pointer[Uint32](memory, offset), for example"
-                )
-            raise AttributeError(
-                f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self
-            )
 
     @classmethod
     def new(cls, type: _Type[T], value: T | None = None) -> Pointer[T]:

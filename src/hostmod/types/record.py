@@ -74,23 +74,28 @@ class StructType(GuestType[Any]):
             raise ConversionError("", f"{value!r} ({type(value).__name__})", self.name)
         try:
             self._store(memory, offset, value)
-        except (_struct.error, OverflowError, TypeError, ConversionError) as error:
-            raise self._explain(memory, value, error) from error
+        except _FieldError as error:
+            raise self._at(error.field, error.cause) from error.cause
+        except _MISFITS as error:
+            raise self._explain(value, error) from error
 
-    def _explain(self, memory: Memory, value: Any, error: Exception) -> ConversionError:
-        """Find the field that does not fit."""
+    def _explain(self, value: Any, error: Exception) -> ConversionError:
+        """Find the field that does not fit, where all were stored at once."""
         for field in self.fields:
-            scratch = _Scratch(memory, bytes(field.type.size))
             try:
-                field.type.store_object(scratch, 0, getattr(value, field.name))
-            except ConversionError as cause:
-                where = f"{self.name}.{field.name}{_inside(cause.where)}"
-                return ConversionError(where, cause.found, cause.expected, cause.write)
-        return (
-            error
-            if isinstance(error, ConversionError)
-            else ConversionError(self.name, str(error), "a value that fits")
-        )
+                field.type.store_object(
+                    FixedSizeMemory.exactly(bytearray(field.type.size)), 0, getattr(value, field.name)
+                )
+            except _MISFITS as cause:
+                return self._at(field.name, cause)
+        return self._at("", error)
+
+    def _at(self, field: str, error: Exception) -> ConversionError:
+        """Say which field it was."""
+        where = f"{self.name}.{field}" if field else self.name
+        if isinstance(error, ConversionError):
+            return ConversionError(where + _inside(error.where), error.found, error.expected, error.write)
+        return ConversionError(where, str(error), "a value that fits")
 
     def inline(self) -> Inline | None:
         parts = [field.type.inline() for field in self.fields]
@@ -165,17 +170,26 @@ class StructType(GuestType[Any]):
                 f"    memory.end(offset, {self.size})",
                 f"    return cls({', '.join(loads)})",
             ]
-            # Stored into a copy first, so that a field that does not fit leaves the memory as it was.
             lines += [
                 "def store(memory, offset, value):",
-                f"    scratch = Scratch(memory, memory.read(offset, {self.size}))",
-                *(
-                    f"    t{index}.store_object(scratch, {field.offset}, value.{field.name})"
-                    for index, field in enumerate(self.fields)
-                ),
-                "    memory.write(offset, scratch._window())",
+                f"    before = memory.read(offset, {self.size})",
+                "    try:",
             ]
-            names["Scratch"] = _Scratch
+            for index, field in enumerate(self.fields):
+                lines += [
+                    f"        at = {field.name!r}",
+                    f"        t{index}.store_object(memory, offset + {field.offset}, value.{field.name})",
+                ]
+            # A field that does not fit leaves the memory as it was.
+            lines += [
+                "    except MISFITS as error:",
+                "        memory.write(offset, before)",
+                "        raise FieldError(at, error)",
+                "    except BaseException:",
+                "        memory.write(offset, before)",
+                "        raise",
+            ]
+            names.update(FieldError=_FieldError, MISFITS=_MISFITS)
         source = "\n".join(lines) + "\n"
         filename = f"<hostmod struct {self.cls.__module__}.{self.cls.__qualname__}>"
         # Generated code that a traceback can show and a debugger can step into, as attrs and dataclasses do.
@@ -191,24 +205,17 @@ class StructType(GuestType[Any]):
         return f"{{{inner}}}"
 
 
-class _Scratch(FixedSizeMemory):
-    """The bytes of one struct, while it is being stored; its values' own bytes go to the real memory."""
+class _FieldError(Exception):
+    """From generated code to `StructType.store_object`: which field does not fit, and why."""
 
-    __slots__ = ("_target",)
+    def __init__(self, field: str, cause: Exception) -> None:
+        super().__init__(field, cause)
+        self.field = field
+        self.cause = cause
 
-    def __init__(self, target: Memory, data: bytes) -> None:
-        self._buffer = bytearray(data)
-        self._view = memoryview(self._buffer)
-        self._next = 0
-        self._target = target
 
-    def allocate(self, size: int, align: int = 1) -> int:
-        return self._target.allocate(size, align)
-
-    def __eq__(self, other: object) -> bool:
-        return other is self or other is self._target
-
-    __hash__ = None  # type: ignore[assignment]  # equal to its target, of another identity
+_MISFITS = (ConversionError, _struct.error, OverflowError, TypeError)
+"""What storing a value that does not fit raises."""
 
 
 def _inside(where: str) -> str:
@@ -311,15 +318,17 @@ class FixedArrayType(GuestType[list[Any]]):
 
     def store_object(self, memory: Memory, offset: int, value: list[Any]) -> None:
         items = self.check(value)
-        scratch = _Scratch(memory, memory.read(offset, self.size))
-        for index, item in enumerate(items):
-            try:
-                self.element.store_object(scratch, index * self.element.size, item)
-            except ConversionError as error:
-                raise ConversionError(
-                    f"[{index}]{_inside(error.where)}", error.found, error.expected, error.write
-                ) from error
-        memory.write(offset, scratch._window())
+        before = memory.read(offset, self.size)
+        index = 0
+        try:
+            for index, item in enumerate(items):
+                self.element.store_object(memory, offset + index * self.element.size, item)
+        except BaseException as error:
+            memory.write(offset, before)
+            if isinstance(error, ConversionError):
+                where = f"[{index}]{_inside(error.where)}"
+                raise ConversionError(where, error.found, error.expected, error.write) from error
+            raise
 
     def check(self, value: Sequence[Any]) -> Sequence[Any]:
         """Return the value if it is a sequence of the right length, or raise ConversionError."""

@@ -325,9 +325,7 @@ def _beneath() -> Callable[[int, list[str]], int]:
 
     Links and ``..`` are left to the walk, so what this opens is what the walk would have.
     """
-    how = struct.pack(
-        "<QQQ", _ENTER, 0, _RESOLVE_BENEATH | _RESOLVE_NO_SYMLINKS | _RESOLVE_NO_MAGICLINKS
-    )
+    how = struct.pack("<QQQ", _ENTER, 0, _RESOLVE_BENEATH | _RESOLVE_NO_SYMLINKS | _RESOLVE_NO_MAGICLINKS)
     size = len(how)
     try:
         syscall = ctypes.CDLL(None).syscall
