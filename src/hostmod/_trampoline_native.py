@@ -305,13 +305,18 @@ _NATIVE_GUEST = ("int", "float", "bool")
 
 
 def guest_caller(
-    plan: Plan, store: Any, function: Any, new_memory: Callable[[], Any] | None, hold: bool = False
+    plan: Plan,
+    store: Any,
+    function: Any,
+    new_memory: Callable[[], Any] | None,
+    hold: bool = False,
+    lenient: Callable[[Callable[..., Any]], Callable[..., Any]] | None = None,
 ) -> Callable[..., Any]:
     """Make a callable of the plan's parameters that calls `function`, a wasmtime.Func of `store`.
 
     `hold` keeps the GIL while the guest runs. A plan with other types than numbers is called through Python.
     """
-    python = _trampoline_py.guest_caller(plan, store, function, new_memory, hold)
+    python = _trampoline_py.guest_caller(plan, store, function, new_memory, hold, lenient)
     state = getattr(store, "__dict__", {})
     if "_Store__context" not in state or not all(
         slot.type.code in _NATIVE_GUEST for slot in (*plan.params, *plan.results)

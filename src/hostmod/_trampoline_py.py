@@ -742,7 +742,7 @@ def render_guest(plan: Plan) -> tuple[str, dict[str, Any]]:
         "if not guard.acquire(False):",
         f"    raise StoreBusyError({where})",
         "try:",
-        "    error = invoke(store_context(), function, s.address, WORDS, s.trap_address)",
+        "    error = invoke(store._context(), function, s.address, WORDS, s.trap_address)",
         "except ValueError:",
         f"    raise StaleMemoryError({plan.where + ' was called, but its store is closed'!r}, "
         "'call it before closing') from None",
@@ -883,11 +883,17 @@ class GuestSlots(Slots):
 
 
 def guest_caller(
-    plan: Plan, store: Any, function: Any, new_memory: Callable[[], Any] | None, hold: bool = False
+    plan: Plan,
+    store: Any,
+    function: Any,
+    new_memory: Callable[[], Any] | None,
+    hold: bool = False,
+    lenient: Callable[[Callable[..., Any]], Callable[..., Any]] | None = None,
 ) -> Callable[..., Any]:
     """Compile a function that calls `function`, a wasmtime.Func of `store`, by a plan.
 
-    `hold` keeps the GIL while the guest runs. `new_memory` makes the memory that arguments are copied into.
+    `hold` keeps the GIL while the guest runs. `new_memory` makes the memory that arguments are copied into. `lenient`
+    wraps the call in one that takes more than the plan does.
     """
     text, names = render_guest(plan)
     words = plan.words
@@ -896,7 +902,7 @@ def guest_caller(
         pool=[],
         new_slots=lambda: GuestSlots(words),
         new_memory=new_memory,
-        store_context=store._context,
+        store=store,
         context_of=lambda: _ffi.context_address(store),
         function=ctypes.addressof(structure),
         keep=(store, function, structure),
@@ -905,4 +911,4 @@ def guest_caller(
         invoke=_ffi.func_call_unchecked_held if hold else _ffi.func_call_unchecked,
     )
     found: Callable[..., Any] = compile_source(text, names, f"call {plan.where}")["call"]
-    return found
+    return found if lenient is None else lenient(found)

@@ -208,43 +208,36 @@ def export_caller(
         optional=False,
         is_tuple=len(results) > 1,
     )
-    call = trampoline.active.guest_caller(plan, store, function, None, hold_gil)
-    wide = [index for index, core in enumerate(params) if core in ("i32", "i64")]
     count = len(params)
+    limits = [(index, 32 if core == "i32" else 64) for index, core in enumerate(params) if core in ("i32", "i64")]
 
-    def signed(arguments: tuple[Any, ...]) -> list[Any]:
-        found = list(arguments)
-        for index in wide:
-            bits = 32 if params[index] == "i32" else 64
-            value = found[index]
-            if isinstance(value, int) and 1 << (bits - 1) <= value < 1 << bits:
-                found[index] = value - (1 << bits)
-        return found
+    def lenient(call: Callable[..., Any]) -> Callable[..., Any]:
+        """Take unsigned integers as well, where the strict call refuses them; it does so before the guest runs."""
 
-    def export(*arguments: Any) -> Any:
-        if len(arguments) != count:
-            raise TypeError(f"{name}{core_signature(type_)} takes {count} arguments, {len(arguments)} given")
-        return call(*signed(arguments))
+        def export(*arguments: Any) -> Any:
+            if len(arguments) != count:
+                raise TypeError(f"{name}{core_signature(type_)} takes {count} arguments, {len(arguments)} given")
+            found = list(arguments)
+            for index, bits in limits:
+                value = found[index]
+                if isinstance(value, int) and 1 << (bits - 1) <= value < 1 << bits:
+                    found[index] = value - (1 << bits)
+            return call(*found)
 
-    export.__name__ = export.__qualname__ = name
-    export.__doc__ = f"{name}{core_signature(type_)}"
-    return export if wide else _counted(call, export, count)
-
-
-def _counted(call: Callable[..., Any], export: Callable[..., Any], count: int) -> Callable[..., Any]:
-    """Return the generated function itself where nothing has to be done to the arguments."""
-    if count:
         return export
-    call.__doc__ = export.__doc__
-    call.__name__ = export.__name__
+
+    call = trampoline.active.guest_caller(plan, store, function, None, hold_gil, lenient)
+    call.__name__ = name
+    call.__doc__ = f"{name}{core_signature(type_)}"
     return call
 
 
 class Exports(Mapping[str, Any]):
     """What a guest exports: functions as callables, by attribute or by name; everything else as wasmtime objects."""
 
-    def __init__(self, store: Any, instance: wasmtime.Instance) -> None:
+    def __init__(self, store: Any, instance: wasmtime.Instance, hold_gil: bool = False) -> None:
         self._store = store
+        self._hold_gil = hold_gil
         self._raw = instance.exports(store)
         self._made: dict[str, Any] = {}
 
@@ -256,7 +249,10 @@ class Exports(Mapping[str, Any]):
             except KeyError:
                 known = ", ".join(self._raw) or "nothing"
                 raise KeyError(f"the guest does not export {name!r}, it exports {known}") from None
-            found = export_caller(name, self._store, raw) if isinstance(raw, wasmtime.Func) else raw
+            if isinstance(raw, wasmtime.Func):
+                found = export_caller(name, self._store, raw, self._hold_gil)
+            else:
+                found = raw
             self._made[name] = found
         return found
 
@@ -472,11 +468,12 @@ class Guest:
         instance: wasmtime.Instance,
         stack: contextlib.ExitStack,
         memory: wasmtime.Memory | None,
+        hold_gil: bool = False,
     ) -> None:
         self.store = store
         self.module = module
         self.instance = instance
-        self.exports = Exports(store, instance)
+        self.exports = Exports(store, instance, hold_gil)
         self._stack = stack
         self._raw_memory = memory
         self._memory: GuestMemory | None = None
@@ -541,6 +538,7 @@ def instantiate(
     store: wasmtime.Store | None = None,
     linker: wasmtime.Linker | None = None,
     memory: str | None = None,
+    hold_gil: bool = False,
 ) -> Guest:
     """Load a guest, link it with host modules, and instantiate it, in a store of its own unless one is given.
 
@@ -554,6 +552,7 @@ def instantiate(
         store: the store to instantiate in; the guest closes it.
         linker: a linker that already has what other imports need.
         memory: the export that pointers point into; "memory", or the guest's only one, unless said otherwise.
+        hold_gil: keep other Python threads from running while the guest's exports do. For short, chatty calls.
 
     Raises:
         FileNotFoundError, GuestFileError: as `load`.
@@ -563,7 +562,8 @@ def instantiate(
         engine = (
             store.engine if store is not None else linker.engine if linker is not None else wasmtime.Engine()
         )
-    # A module knows no engine in wasmtime-py: one that was compiled for another is told by wasmtime when it links.
+        if isinstance(source, wasmtime.Module):
+            source = _for_engine(source, engine)
     module = load(source, engine)
     stack = contextlib.ExitStack()
     with contextlib.ExitStack() as undo:
@@ -601,10 +601,23 @@ def instantiate(
         wasm = linker.instantiate(store, module)
         exports = wasm.exports(store)
         raw = exports.get(spec)
-        guest = Guest(store, module, wasm, stack, raw if isinstance(raw, wasmtime.Memory) else provided)
+        guest = Guest(
+            store, module, wasm, stack, raw if isinstance(raw, wasmtime.Memory) else provided, hold_gil
+        )
         undo.pop_all()
         return guest
     raise AssertionError("unreachable: the block above returns or raises")
+
+
+def _for_engine(module: wasmtime.Module, engine: wasmtime.Engine) -> wasmtime.Module:
+    """Copy a compiled module to another engine: wasmtime-py's modules do not say which is theirs."""
+    try:
+        return wasmtime.Module.deserialize(engine, module.serialize())
+    except wasmtime.WasmtimeError as error:
+        raise LinkError(
+            f"instantiate: a wasmtime.Module of an engine with other settings ({error}), expected its engine too; "
+            "write instantiate(module, ..., engine=engine)"
+        ) from error
 
 
 def _memory_of(

@@ -6,7 +6,7 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextvars import Token
 from types import MappingProxyType, MethodType, TracebackType
-from typing import Any, Generic, Self, TypeVar, cast
+from typing import Any, Generic, Self, TypeVar, overload
 
 import wasmtime
 
@@ -116,6 +116,10 @@ class FunctionModule:
         """Its functions by name; read-only."""
         return MappingProxyType(self._functions)
 
+    @overload
+    def function(self, function: F, /) -> F: ...
+    @overload
+    def function(self, name: str, /) -> Callable[[F], F]: ...
     def function(self, function: Any, /) -> Any:
         """Offer a function to guests, under its own name or another: ``@env.function``, ``@env.function("name")``."""
         if isinstance(function, str):

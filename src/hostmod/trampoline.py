@@ -2,7 +2,7 @@
 
 A trampoline offers `HostThunk(plan, memory, fixed)`, a plan made ready for calls by guests; `define_all`, which puts
 thunks and what serves them into a linker, to be kept by wasmtime; and `guest_caller(plan, store, function, new_memory,
-hold)`, a callable of the plan's parameters. Both trampolines give the same results, memory, exceptions and messages.
+hold, lenient)`, a callable of the plan's parameters. Both trampolines give the same results, memory, exceptions and messages.
 """
 
 from __future__ import annotations
@@ -39,7 +39,13 @@ class Trampoline(Protocol):
         ...
 
     def guest_caller(
-        self, plan: Plan, store: Any, function: Any, new_memory: Callable[[], Any] | None, hold: bool = ...
+        self,
+        plan: Plan,
+        store: Any,
+        function: Any,
+        new_memory: Callable[[], Any] | None,
+        hold: bool = ...,
+        lenient: Callable[[Callable[..., Any]], Callable[..., Any]] | None = ...,
     ) -> Callable[..., Any]:
         """Make a callable that calls a guest by a plan."""
         ...

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
@@ -165,6 +164,16 @@ class _Given(_Node):
         )
 
 
+class _Lent(File):
+    """A `File` of the embedder's, which stays open when the guest closes it."""
+
+    def __init__(self, file: File) -> None:
+        self.filetype = file.filetype
+        for name in vars(File):
+            if not name.startswith("_") and name not in ("filetype", "close"):
+                setattr(self, name, getattr(file, name))
+
+
 class _Directory(_Node, Directory):
     """A directory, which is open to whoever has it: there is nothing to close."""
 
@@ -230,7 +239,7 @@ class _Directory(_Node, Directory):
         elif access.create and access.exclusive:
             raise WasiError(Errno.EXIST)
         if isinstance(child, _Given):
-            return child.file
+            return _Lent(child.file)
         if not isinstance(child, _Regular):
             raise WasiError(Errno.ISDIR if isinstance(child, _Directory) else Errno.LOOP)
         if access.truncate:
@@ -617,5 +626,3 @@ class ZipFS:
     def root(self) -> Directory:
         return self._shown.root()
 
-
-PathLike = str | os.PathLike[str]

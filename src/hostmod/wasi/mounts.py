@@ -84,6 +84,9 @@ class _ReadOnlyDirectory(Directory):
     def read_link(self, name: str) -> str:
         return self._inner.read_link(name)
 
+    def receiver(self, name: str) -> Directory:
+        raise WasiError(Errno.ROFS)
+
     def close(self) -> None:
         self._inner.close()
 
@@ -253,13 +256,14 @@ class _MountDirectory(Directory):
             raise WasiError(Errno.EXIST)
         self._below().create_symlink(name, target)
 
+    def receiver(self, name: str) -> Directory:
+        return self._below(name).receiver(name)
+
     def link(self, name: str, new: Directory, new_name: str) -> None:
-        target = _target(new, new_name, Errno.EXIST)
-        self._below(name).link(name, target, new_name)
+        self._below(name).link(name, new, new_name)
 
     def rename(self, name: str, new: Directory, new_name: str) -> None:
-        target = _target(new, new_name, Errno.BUSY)
-        self._below(name).rename(name, target, new_name)
+        self._below(name).rename(name, new, new_name)
 
     def remove_directory(self, name: str) -> None:
         self._below(name).remove_directory(name)
@@ -277,11 +281,3 @@ class _MountDirectory(Directory):
         if self._inner is not None:
             self._inner.close()
 
-
-def _target(new: Directory, name: str, taken: Errno) -> Directory:
-    """Where a name moves to: what the directory lies on, if it is one with mounts."""
-    if not isinstance(new, _MountDirectory):
-        return new
-    if name in new._place.children:
-        raise WasiError(taken)
-    return new._below()

@@ -2,10 +2,11 @@
 
 A `System` gives one `Directory`; directories give files and further directories. None of them sees guest memory, and
 none resolves a path: a name given to them is one component, never empty, ``.`` or ``..``, without ``/`` and NUL, and is
-never followed if it is a symbolic link. `hostmod.wasi.sandbox` makes paths of names, for every System alike.
+never followed if it is a symbolic link. `hostmod.wasi.sandbox` makes names of paths, for every System alike.
 
 What cannot be done is said by raising `WasiError`, or an OSError of the host's, which is translated. `Directory` and
-`File` are protocols with defaults: a subclass writes the methods it has, and refuses the others without a word.
+`File` come with defaults: a subclass writes the methods it has, and refuses the others without a word. (They are no
+Protocols, whose isinstance takes a microsecond.)
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ class Access(NamedTuple):
     """Bits of `FdFlags`."""
 
 
-class File(Protocol):
+class File:
     """An open file, stream or socket, with a position of its own if it has one.
 
     >>> class Zeros(File):
@@ -50,6 +51,8 @@ class File(Protocol):
     Traceback (most recent call last):
     hostmod.wasi.abi.WasiError: BADF
     """
+
+    __slots__ = ()
 
     filetype: FileType = FileType.UNKNOWN
 
@@ -115,7 +118,7 @@ class File(Protocol):
         """Let go of it; called once."""
 
 
-class Directory(Protocol):
+class Directory:
     """An open directory. Every name is one component, and symbolic links are never followed.
 
     Where a name must be there and is not: NOENT; where it must not be and is: EXIST; where it must be a directory and is
@@ -181,6 +184,10 @@ class Directory(Protocol):
     def remove_file(self, name: str) -> None:
         """Remove anything but a directory, for which ISDIR."""
         raise WasiError(Errno.ROFS)
+
+    def receiver(self, name: str) -> Directory:
+        """Return the directory that an entry of this name would be put into: itself, unless it is made of others."""
+        return self
 
     def sync(self) -> None:
         """Bring it to the disk."""
