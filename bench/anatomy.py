@@ -286,7 +286,7 @@ def by_threads(effort: Effort) -> dict[str, Row]:
             by_hand_sides = [by_hand_of() for _ in range(threads)]
             taken = [
                 (calls_per_second(ours_sides, seconds), calls_per_second(by_hand_sides, seconds))
-                for seconds in [effort.seconds * 20] * 5
+                for seconds in [effort.seconds * 70] * 5
             ]
             # The best: a core that another process takes for a while only ever makes it slower.
             rows[f"{label}, {threads} thread{'s'[: threads - 1]}"] = Row(
@@ -317,7 +317,7 @@ def busy_thread() -> Generator[None]:
 def by_contention(effort: Effort) -> dict[str, Row]:
     """W1 alone, and with one busy Python thread beside it, beside by hand."""
     # The interpreter switches threads every 5 ms or so: a round must see many of these.
-    longer = Effort(max(3, effort.rounds // 6), effort.seconds * 30)
+    longer = Effort(max(3, effort.rounds // 10), effort.seconds * 100)
     rows: dict[str, Row] = {}
     for way, make in ours.GIL_WAYS.items():
         rows[f"host call, {way}, alone"] = timed(effort, make(), by_hand.add())
@@ -352,7 +352,7 @@ def by_instance(effort: Effort) -> dict[str, Row]:
     """A store, a linker with 20 host functions, and an instance, kept alive."""
     if not Path("/proc/self/statm").exists():
         return {}
-    count = effort.rounds * 15
+    count = effort.rounds * 6
     return {
         "linked instance": Row(
             in_new_process(resident_per_instance, "ours", count),

@@ -13,6 +13,7 @@ from hostmod.errors import (
     ConversionError,
     DeclarationError,
     ErrnoError,
+    Exit,
     ExportMismatch,
     GuestFileError,
     HostmodError,
@@ -133,6 +134,7 @@ EXAMPLES = [
     ),
     pytest.param(ErrnoError(2), OSError, f"[Errno 2] {os.strerror(2)}", id="an errno"),
     pytest.param(ErrnoError(2, "no such key"), OSError, "[Errno 2] no such key", id="an errno in own words"),
+    pytest.param(Exit(3), HostmodError, "the guest exited with code 3", id="an exit"),
     pytest.param(InternalError("a bug"), HostmodError, "a bug", id="a bug of ours"),
 ]
 
@@ -153,7 +155,7 @@ def test_an_exception_survives_being_pickled_and_copied_with_its_fields(
     for other in (pickle.loads(pickle.dumps(error)), copy.copy(error)):
         assert type(other) is type(error)
         assert str(other) == message
-        assert {key for key in vars(other)} == {key for key in vars(error)}
+        assert set(vars(other)) == set(vars(error))
 
 
 def test_an_exception_carries_what_it_says_as_fields() -> None:
@@ -223,7 +225,9 @@ TABLE: dict[type[BaseException], int] = {KeyError: 2, OSError: 5, SegmentationFa
         pytest.param(KeyboardInterrupt(), None, id="Ctrl-C"),
     ],
 )
-def test_an_exception_stands_for_the_errno_it_carries(error: BaseException | None, number: int | None) -> None:
+def test_an_exception_stands_for_the_errno_it_carries(
+    error: BaseException | None, number: int | None
+) -> None:
     assert as_errno(error) == number
 
 

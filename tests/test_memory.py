@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from struct import Struct
-from struct import error as StructError
 
 import pytest
 from guards import GUARD, START, content, guarded
@@ -183,7 +183,7 @@ def test_integers_are_little_endian_and_refused_out_of_range(
         assert read(memory, START) == value
     before = content(memory)
     for value in (low - 1, high + 1):
-        with pytest.raises(StructError):
+        with pytest.raises(struct.error):
             write(memory, START, value)
     end = len(memory)
     for offset in (end - length + 1, end, -1, 2**32 - 1):
@@ -196,7 +196,7 @@ def test_integers_are_little_endian_and_refused_out_of_range(
 
 def test_a_value_that_does_not_fit_a_layout_leaves_memory_as_it_was() -> None:
     memory = guarded(6)
-    with pytest.raises(StructError):
+    with pytest.raises(struct.error):
         memory.pack(LAYOUT, START, 1, 65536)
     assert content(memory) == GUARD + bytes(6) + GUARD
 
@@ -230,7 +230,12 @@ def test_find_faults_where_there_is_no_byte_to_look_at(offset: int) -> None:
 
 def test_a_fixed_memory_has_whole_pages() -> None:
     assert PAGE_SIZE == 65536
-    assert [FixedSizeMemory(size).size for size in (0, 1, PAGE_SIZE, PAGE_SIZE + 1)] == [0, 65536, 65536, 131072]
+    assert [FixedSizeMemory(size).size for size in (0, 1, PAGE_SIZE, PAGE_SIZE + 1)] == [
+        0,
+        65536,
+        65536,
+        131072,
+    ]
     assert len(FixedSizeMemory(1)) == 65536
 
 
@@ -238,7 +243,8 @@ def test_a_memory_of_exactly_a_bytearray_shares_it_and_bytes_are_copied() -> Non
     shared, copied = bytearray(4), bytes(4)
     FixedSizeMemory.exactly(shared).write(0, b"abcd")
     FixedSizeMemory.exactly(copied).write(0, b"abcd")
-    assert (shared, copied) == (b"abcd", bytes(4))
+    assert bytes(shared) == b"abcd"
+    assert copied == bytes(4)
 
 
 def test_allocate_rounds_up_to_the_alignment_and_faults_when_full() -> None:
@@ -278,7 +284,7 @@ AROUND = st.one_of(
 def test_any_range_is_read_whole_or_faults(offset: int, length: int) -> None:
     data = bytes(range(40))
     memory = FixedSizeMemory.exactly(data)
-    if 0 <= offset and 0 <= length and offset + length <= 40:
+    if offset >= 0 and length >= 0 and offset + length <= 40:
         assert memory.read(offset, length) == data[offset : offset + length]
         assert bytes(memory.view(offset, length)) == data[offset : offset + length]
     else:
@@ -292,7 +298,7 @@ def test_any_range_is_read_whole_or_faults(offset: int, length: int) -> None:
 def test_any_write_happens_whole_or_not_at_all(offset: int, data: bytes) -> None:
     before = bytes(range(40))
     memory = FixedSizeMemory.exactly(before)
-    if 0 <= offset and offset + len(data) <= 40:
+    if offset >= 0 and offset + len(data) <= 40:
         memory.write(offset, data)
         assert content(memory) == before[:offset] + data + before[offset + len(data) :]
     else:

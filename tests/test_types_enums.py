@@ -22,7 +22,7 @@ NO_MEMORY = Memory()
 class Color(_enum.IntEnum):
     RED = 1
     GREEN = 2
-    CRIMSON = 1  # noqa: PIE796  # an alias on purpose
+    CRIMSON = 1
 
 
 class Access(_enum.IntFlag):
@@ -89,7 +89,7 @@ def test_an_enum_has_the_core_type_and_size_of_its_guest_type() -> None:
     assert (wide.core, wide.size, wide.align) == (("i64",), 8, 8)
     assert str(wide) == "Color"
     assert wide != COLOR
-    assert COLOR == resolve(Annotated[Color, Uint8], "test")
+    assert resolve(Annotated[Color, Uint8], "test") == COLOR
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_an_enum_has_the_core_type_and_size_of_its_guest_type() -> None:
         pytest.param(
             COLOR,
             3,
-            '3, expected a Color (RED=1, GREEN=2, CRIMSON=1); write @enum(Uint8, unknown="int") to accept any number',
+            '3, expected a Color (RED=1, GREEN=2); write @enum(Uint8, unknown="int") to accept any number',
             id="a number of no member",
         ),
         pytest.param(
@@ -125,12 +125,11 @@ def test_an_enum_has_the_core_type_and_size_of_its_guest_type() -> None:
 )
 def test_an_unknown_number_is_refused_with_the_choices(type_: EnumType, number: int, message: str) -> None:
     memory = guarded(number.to_bytes(type_.size, "little"))
-    for load in (lambda: type_.load_value(NO_MEMORY, (number,)), lambda: type_.load_object(memory, START)):
-        with pytest.raises(ConversionError) as caught:
-            load()
-        assert str(caught.value).replace("CRIMSON=1", "CRIMSON=1") == message.replace(
-            "CRIMSON=1", "RED=1"
-        ) or str(caught.value) == message
+    with pytest.raises(ConversionError) as on_stack:
+        type_.load_value(NO_MEMORY, (number,))
+    with pytest.raises(ConversionError) as in_memory:
+        type_.load_object(memory, START)
+    assert str(on_stack.value) == str(in_memory.value) == message
 
 
 @pytest.mark.parametrize(("type_", "number"), [(KIND, 200), (MASK, 6), (MASK, 2**32 - 1)])

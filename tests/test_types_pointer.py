@@ -129,7 +129,7 @@ def test_pointers_are_equal_by_memory_offset_and_type() -> None:
 
 def test_a_pointer_cannot_be_iterated_without_end() -> None:
     with pytest.raises(TypeError):
-        iter(Pointer.new(Uint16))  # type: ignore[call-overload]  # pyright: ignore  # what is refused
+        iter(Pointer.new(Uint16))
 
 
 def test_a_pointer_shows_its_address_and_its_guest_type_shows_what_is_there() -> None:
@@ -226,7 +226,9 @@ def test_an_index_outside_a_list_is_an_index_error_although_memory_goes_on(index
     start=st.none() | st.integers(-10, 10),
     stop=st.none() | st.integers(-10, 10),
 )
-def test_a_slice_is_the_list_of_the_same_elements(values: list[int], start: int | None, stop: int | None) -> None:
+def test_a_slice_is_the_list_of_the_same_elements(
+    values: list[int], start: int | None, stop: int | None
+) -> None:
     part = List.new(Uint16, values)[start:stop]
     assert isinstance(part, List)
     assert list(part) == values[start:stop]
@@ -260,7 +262,9 @@ def test_pointers_into_a_list_write_in_place() -> None:
     assert [pointer.offset - pairs.pointer.offset for pointer in pairs.pointers()] == [0, 8]
 
 
-@pytest.mark.parametrize("annotation", [List[Uint8], List[Uint16], List[Pair], List[Float32], List[Uint64]], ids=str)
+@pytest.mark.parametrize(
+    "annotation", [List[Uint8], List[Uint16], List[Pair], List[Float32], List[Uint64]], ids=str
+)
 def test_a_list_whose_product_wraps_or_that_leaves_the_memory_faults(annotation: object) -> None:
     found: Any = resolve(annotation, "test")
     size = found.element.size
@@ -294,7 +298,12 @@ def test_a_list_crosses_as_a_pointer_and_a_number_of_objects() -> None:
 
 
 @pytest.mark.parametrize(
-    "values", [pytest.param([1, 2], id="a list"), pytest.param((1, 2), id="a tuple"), pytest.param(range(1, 3), id="a range")]
+    "values",
+    [
+        pytest.param([1, 2], id="a list"),
+        pytest.param((1, 2), id="a tuple"),
+        pytest.param(range(1, 3), id="a range"),
+    ],
 )
 def test_a_sequence_is_stored_as_a_list_of_its_own(values: object) -> None:
     memory = FixedSizeMemory.exactly(GUARD * 3)
@@ -351,8 +360,16 @@ def test_new_holds_values_in_a_memory_of_its_own() -> None:
 @pytest.mark.parametrize(
     ("annotation", "message"),
     [
-        pytest.param(Pointer, "annotated Pointer, expected an element type; write Pointer[Uint32], for example", id="a bare pointer"),
-        pytest.param(List, "annotated List, expected an element type; write List[Uint32], for example", id="a bare list"),
+        pytest.param(
+            Pointer,
+            "annotated Pointer, expected an element type; write Pointer[Uint32], for example",
+            id="a bare pointer",
+        ),
+        pytest.param(
+            List,
+            "annotated List, expected an element type; write List[Uint32], for example",
+            id="a bare list",
+        ),
         pytest.param(
             Pointer[int],
             "annotated Pointer[int], expected a guest type; "
@@ -372,14 +389,18 @@ def test_new_holds_values_in_a_memory_of_its_own() -> None:
         ),
     ],
 )
-def test_a_pointer_or_list_of_what_has_no_place_in_memory_is_refused(annotation: object, message: str) -> None:
+def test_a_pointer_or_list_of_what_has_no_place_in_memory_is_refused(
+    annotation: object, message: str
+) -> None:
     with pytest.raises(DeclarationError) as caught:
         resolve(annotation, "kv.f(x)")
     assert str(caught.value) == f"kv.f(x): {message}"
 
 
 def test_a_reference_has_no_address() -> None:
-    with pytest.raises(DeclarationError, match="expected a type with a place in memory; a reference has no bytes"):
+    with pytest.raises(
+        DeclarationError, match="expected a type with a place in memory; a reference has no bytes"
+    ):
         resolve(Pointer[ExternRef], "kv.f(x)")
 
 

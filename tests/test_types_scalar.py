@@ -115,7 +115,9 @@ def test_an_integer_too_long_to_be_shown_is_refused_by_its_length() -> None:
     )
 
 
-@pytest.mark.parametrize("value", [True, numpy.int8(7), numpy.uint64(7)], ids=lambda value: type(value).__name__)
+@pytest.mark.parametrize(
+    "value", [True, numpy.int8(7), numpy.uint64(7)], ids=lambda value: type(value).__name__
+)
 def test_whatever_has_an_index_is_an_integer(value: object) -> None:
     memory = guarded(2)
     assert guest(Uint16).store_value(NO_MEMORY, value) == (int(value),)  # type: ignore[call-overload]  # has __index__
@@ -142,7 +144,9 @@ def test_a_load_keeps_the_low_bits(annotation: object, word: int, value: int) ->
 
 
 @given(word=st.integers(0, 2**32 - 1), size=st.sampled_from([1, 2, 4]), signed=st.booleans())
-def test_a_load_from_the_stack_equals_one_of_its_low_bytes_from_memory(word: int, size: int, signed: bool) -> None:
+def test_a_load_from_the_stack_equals_one_of_its_low_bytes_from_memory(
+    word: int, size: int, signed: bool
+) -> None:
     found = guest({1: (Uint8, Int8), 2: (Uint16, Int16), 4: (Uint32, Int32)}[size][signed])
     memory = guarded(word.to_bytes(4, "little"))
     assert found.load_value(NO_MEMORY, (word,)) == found.load_object(memory, START)
@@ -161,7 +165,9 @@ def test_any_int_crosses_unchanged_or_is_refused(value: int, kind: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "annotation", [Int8, Uint16, Int32, Uint64, Float32, Float64, Bool, Duration, Errno], ids=lambda a: str(guest(a))
+    "annotation",
+    [Int8, Uint16, Int32, Uint64, Float32, Float64, Bool, Duration, Errno],
+    ids=lambda a: str(guest(a)),
 )
 def test_a_number_outside_the_memory_faults(annotation: object) -> None:
     found = guest(annotation)
@@ -203,7 +209,10 @@ def test_a_float_crosses_with_its_sign(annotation: object, core: str, size: int,
     memory = guarded(size)
     found.store_object(memory, START, value)
     assert content(memory) == GUARD + struct.pack("<f" if size == 4 else "<d", value) + GUARD
-    for other in (found.load_object(memory, START), found.load_value(NO_MEMORY, found.store_value(NO_MEMORY, value))):
+    for other in (
+        found.load_object(memory, START),
+        found.load_value(NO_MEMORY, found.store_value(NO_MEMORY, value)),
+    ):
         assert other == value
         assert math.copysign(1, other) == math.copysign(1, value)
 
@@ -269,7 +278,9 @@ def test_any_byte_but_zero_is_true(byte: int) -> None:
     assert guest(Bool).load_object(guarded(b"\0"), START) is False
 
 
-@pytest.mark.parametrize(("value", "byte"), [(True, 1), (False, 0), (numpy.bool_(True), 1), (numpy.bool_(False), 0)])
+@pytest.mark.parametrize(
+    ("value", "byte"), [(True, 1), (False, 0), (numpy.bool_(True), 1), (numpy.bool_(False), 0)]
+)
 def test_a_truth_value_is_one_byte_in_memory_and_an_i32_on_the_stack(value: bool, byte: int) -> None:
     found, memory = guest(Bool), guarded(b"\x11")
     found.store_object(memory, START, value)

@@ -69,17 +69,16 @@ def test_a_string_is_stored_between_the_guards() -> None:
         pytest.param(b"\xc0\xaf", "invalid start byte at byte 0", id="an overlong slash"),
         pytest.param(b"\xed\xa0\x80", "invalid continuation byte at byte 0", id="a surrogate"),
         pytest.param(b"a\x80", "invalid start byte at byte 1", id="a continuation alone"),
-        pytest.param(b"\xf4\x90\x80\x80", "invalid continuation byte at byte 0", id="past the last code point"),
+        pytest.param(
+            b"\xf4\x90\x80\x80", "invalid continuation byte at byte 0", id="past the last code point"
+        ),
     ],
 )
 def test_bytes_that_are_no_text_are_refused_with_the_reason(data: bytes, reason: str) -> None:
     memory = guarded(data + b"\0")
-    for load in (
-        lambda: STRING.load_value(memory, (START, len(data))),
-        lambda: CSTRING.load_value(memory, (START,)),
-    ):
+    for type_, words in ((STRING, (START, len(data))), (CSTRING, (START,))):
         with pytest.raises(InvalidStringError) as caught:
-            load()
+            type_.load_value(memory, words)
         assert (caught.value.offset, caught.value.data, caught.value.reason) == (START, data, reason)
         assert f"string at offset 0x4: {data!r} ({reason}), expected UTF-8" in str(caught.value)
     assert content(memory) == GUARD + data + b"\0" + GUARD

@@ -118,7 +118,9 @@ def test_any_buffer_is_stored_with_the_number_of_its_elements(value: Any) -> Non
         pytest.param(
             Bytes, "text", "'text' (str), expected Bytes (bytes, bytearray or memoryview)", id="text as Bytes"
         ),
-        pytest.param(Bytes, 4, "4 (int), expected Bytes (bytes, bytearray or memoryview)", id="a number as Bytes"),
+        pytest.param(
+            Bytes, 4, "4 (int), expected Bytes (bytes, bytearray or memoryview)", id="a number as Bytes"
+        ),
         pytest.param(
             Array[Uint32],
             b"12345",
@@ -200,8 +202,8 @@ def test_bytes_are_shown_in_quotes_and_cut_where_they_are_many(data: bytes, show
 
 def test_an_array_shows_its_first_elements() -> None:
     found = resolve(Array[Float32], "test")
-    assert found.show(memoryview(numpy.arange(3, dtype="f"))) == "[0.0, 1.0, 2.0]"
-    assert found.show(memoryview(numpy.arange(9, dtype="f"))) == (
+    assert found.show(numpy.arange(3, dtype="f").data) == "[0.0, 1.0, 2.0]"
+    assert found.show(numpy.arange(9, dtype="f").data) == (
         "[0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, ...] (9 items)"
     )
 

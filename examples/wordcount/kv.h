@@ -1,48 +1,74 @@
-/* kv.h: what the host module "kv" of kv.py offers, as a C guest sees it.
+/* Written by `hostmod bindgen c`; what stands here follows the Python declaration.
  *
- * How Python's annotations arrive in C:
+ * How Python's annotations arrive here:
  *
- *     String      const char *, uint32_t    UTF-8 bytes and how many; no NUL needed
- *     Bytes       void *, uint32_t          a buffer that the host reads or fills, and its size
- *     List[T]     T *, uint32_t             an array, and how many elements it has
- *     Pointer[T]  T *                       one T that the host reads or fills
- *     Uint64      uint64_t
- *     Error       int32_t                   0, or the errno of what went wrong
+ *     String            const char *, uint32_t   UTF-8 bytes and how many; no NUL needed
+ *     Bytes             void *, uint32_t         a buffer that the host reads or fills, and its size
+ *     Array[T] List[T]  T *, uint32_t            an array, and how many elements it has
+ *     Pointer[T]        T *                      a T that the host reads or fills
+ *     Duration          int64_t                  nanoseconds
+ *     Error             int32_t                  0, or the errno of what went wrong
+ *     Optional[T]       int32_t, and a T *       the errno, and where the result is stored if that is 0
  */
-#ifndef KV_H
-#define KV_H
+#ifndef HOSTMOD_KV_CONSOLE_H
+#define HOSTMOD_KV_CONSOLE_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
-#define IMPORT(module, name) __attribute__((import_module(module), import_name(name)))
+#ifndef HOSTMOD_IMPORT
+#define HOSTMOD_IMPORT(module, name) __attribute__((import_module(module), import_name(name)))
+#define HOSTMOD_CHECKED __attribute__((warn_unused_result))
+#endif
 
-/* The guest's numbers are part of the interface, so they are spelled out here and in kv.py,
- * and do not depend on the system that the host runs on. */
-enum { ENOENT = 2, ENOSPC = 28, EOVERFLOW = 75, ENOBUFS = 105 };
+/* The host module "kv". Counts by key, in memory or in a file; `capacity` limits how many keys there may be. */
 
-/* One row of kv_top; the key is text[start] up to, not including, text[start + length]. */
+/* Error numbers, and the Python exceptions that they stand for. */
+enum {
+    KV_ENOENT = 2, /* KeyError */
+    KV_ENOSPC = 28, /* StoreFullError */
+    KV_EOVERFLOW = 75, /* OverflowError */
+    KV_ENOBUFS = 105, /* BufferError */
+};
+
+/* A row of `Kv.top`; the key is ``text[start : start + length]`` of the buffer that is passed with the rows. */
 struct kv_entry {
     uint32_t start;
     uint32_t length;
     uint64_t count;
 };
-_Static_assert(sizeof(struct kv_entry) == 16, "kv.py declares 16 bytes");
+_Static_assert(sizeof(struct kv_entry) == 16, "Python has 16 bytes");
+_Static_assert(offsetof(struct kv_entry, start) == 0, "Python has it at 0");
+_Static_assert(offsetof(struct kv_entry, length) == 4, "Python has it at 4");
+_Static_assert(offsetof(struct kv_entry, count) == 8, "Python has it at 8");
 
-/* ENOENT: there is no such key; *count is left alone. */
-IMPORT("kv", "get") int32_t kv_get(const char *key, uint32_t key_length, uint64_t *count);
+/* Read one count. ENOENT: there is no such key; the count is left alone. */
+HOSTMOD_IMPORT("kv", "get") HOSTMOD_CHECKED
+int32_t kv_get(const char *key, uint32_t key_length, uint64_t *count);
 
-/* ENOSPC: the key is new, and the store is full. EOVERFLOW: the count takes more than 63 bits. */
-IMPORT("kv", "set") int32_t kv_set(const char *key, uint32_t key_length, uint64_t count);
+/* Store one count, whether the key is new or not.
+ *
+ * ENOSPC: the key is new, and the store is full. EOVERFLOW: the count takes more than 63 bits.
+ */
+HOSTMOD_IMPORT("kv", "set") HOSTMOD_CHECKED
+int32_t kv_set(const char *key, uint32_t key_length, uint64_t count);
 
-/* The keys with the highest counts, best first; *filled says how many of the rows are.
- * ENOBUFS: text is too small for their keys; try again with a larger one. */
-IMPORT("kv", "top") int32_t kv_top(struct kv_entry *rows, uint32_t room, char *text, uint32_t text_size,
-                                   uint32_t *filled);
+/* Fill the rows with the highest counts, best first, and the text with their keys; `filled` says how many.
+ *
+ * ENOBUFS: the text is too small for their keys; try again with a larger one.
+ */
+HOSTMOD_IMPORT("kv", "top") HOSTMOD_CHECKED
+int32_t kv_top(struct kv_entry *rows, uint32_t rows_length, void *text, uint32_t text_size, uint32_t *filled);
 
-/* Keeps what was set; without it the store forgets it when it is closed. */
-IMPORT("kv", "commit") int32_t kv_commit(void);
+/* Keep what was set since the last commit; without it, the store forgets it when it is closed. */
+HOSTMOD_IMPORT("kv", "commit") HOSTMOD_CHECKED
+int32_t kv_commit(void);
 
-/* Shows one line of text; the host adds the line's end. */
-IMPORT("console", "print") void console_print(const char *line, uint32_t length);
+/* The host module "console". */
+
+/* Show one line of text. */
+HOSTMOD_IMPORT("console", "print")
+void console_print(const char *line, uint32_t line_length);
 
 #endif

@@ -47,7 +47,7 @@ class Kv(
 
     @function
     def get(self, key: String, count: Pointer[Uint64]) -> Error:
-        """Read one count."""
+        """Read one count. ENOENT: there is no such key; the count is left alone."""
         row = self._db.execute("SELECT count FROM counts WHERE key = ?", (key,)).fetchone()
         if row is None:
             raise KeyError(key)
@@ -55,7 +55,10 @@ class Kv(
 
     @function
     def set(self, key: String, count: Uint64) -> Error:
-        """Store one count, whether the key is new or not."""
+        """Store one count, whether the key is new or not.
+
+        ENOSPC: the key is new, and the store is full. EOVERFLOW: the count takes more than 63 bits.
+        """
         if self._db.execute("UPDATE counts SET count = ? WHERE key = ?", (count, key)).rowcount:
             return
         if self._size == self._capacity:
@@ -65,7 +68,10 @@ class Kv(
 
     @function
     def top(self, rows: List[Entry], text: Bytes, filled: Pointer[Uint32]) -> Error:
-        """Fill the rows with the highest counts, best first, and the text with their keys."""
+        """Fill the rows with the highest counts, best first, and the text with their keys; `filled` says how many.
+
+        ENOBUFS: the text is too small for their keys; try again with a larger one.
+        """
         query = "SELECT key, count FROM counts ORDER BY count DESC, key LIMIT ?"
         found = [(key.encode(), count) for key, count in self._db.execute(query, (len(rows),))]
         if sum(len(key) for key, _ in found) > len(text):
@@ -79,7 +85,7 @@ class Kv(
 
     @function
     def commit(self) -> Error:
-        """Keep what was set since the last commit."""
+        """Keep what was set since the last commit; without it, the store forgets it when it is closed."""
         self._db.commit()
 
     def counts(self) -> dict[str, int]:

@@ -29,13 +29,13 @@ static uint64_t refused;      /* occurrences that a full store did not take */
 static int32_t store(const struct slot *slot) {
     uint64_t count;
     int32_t error = kv_get(slot->text, slot->length, &count);
-    if (error == ENOENT) /* not an error: the first time this word is stored */
+    if (error == KV_ENOENT) /* not an error: the first time this word is stored */
         count = 0;
     else if (error)
         return error;
 
     error = kv_set(slot->text, slot->length, count + slot->count);
-    if (error == ENOSPC) { /* words that are in the store can still be updated: go on, and say so later */
+    if (error == KV_ENOSPC) { /* words that are in the store can still be updated: go on, and say so later */
         refused += slot->count;
         return 0;
     }
@@ -113,7 +113,7 @@ EXPORT("finish") int32_t finish(uint32_t top) {
     static struct kv_entry rows[TOP_MAX];
     static char text[TOP_MAX * WORD_MAX];
     uint32_t size = 16, filled;
-    while ((error = kv_top(rows, MIN(top, TOP_MAX), text, size, &filled)) == ENOBUFS && size < sizeof text)
+    while ((error = kv_top(rows, MIN(top, TOP_MAX), text, size, &filled)) == KV_ENOBUFS && size < sizeof text)
         size = MIN(size * 2, sizeof text);
     if (error) return error;
 

@@ -22,9 +22,11 @@ from typing import Any
 import wasmtime
 from wasmtime import _ffi as ffi
 from wasmtime import _func as wasmtime_func
+from wasmtime import _instance as wasmtime_instance
+from wasmtime import _linker as wasmtime_linker
 from wasmtime import _value as wasmtime_value
 
-from hostmod.errors import InternalError, ViewEscapedError
+from hostmod.errors import InternalError, StoreBusyError, ViewEscapedError
 
 RAW_SIZE = 16
 """Bytes of a wasmtime_val_raw_t: a v128 is its largest member. Source: val.h."""
@@ -52,6 +54,7 @@ _releasing = ctypes.CDLL("wasmtime, GIL released", handle=_handle)
 
 _pointer = ctypes.c_void_p
 _size = ctypes.c_size_t
+_word = ctypes.c_void_p  # a size_t argument: of the same width, and converted in a third of the time
 
 
 def _function(library: ctypes.CDLL, name: str, result: Any, *arguments: Any) -> Any:
@@ -63,27 +66,27 @@ def _function(library: ctypes.CDLL, name: str, result: Any, *arguments: Any) -> 
 
 caller_context = _function(_keeping, "wasmtime_caller_context", _pointer, _pointer)
 caller_export_get = _function(
-    _keeping, "wasmtime_caller_export_get", ctypes.c_bool, _pointer, ctypes.c_char_p, _size, _pointer
+    _keeping, "wasmtime_caller_export_get", ctypes.c_bool, _pointer, ctypes.c_char_p, _word, _pointer
 )
 memory_data = _function(_keeping, "wasmtime_memory_data", _pointer, _pointer, _pointer)
 memory_data_size = _function(_keeping, "wasmtime_memory_data_size", _size, _pointer, _pointer)
 extern_delete = _function(_keeping, "wasmtime_extern_delete", None, _pointer)
 func_call_unchecked = _function(
-    _releasing, "wasmtime_func_call_unchecked", _pointer, _pointer, _pointer, _pointer, _size, _pointer
+    _releasing, "wasmtime_func_call_unchecked", _pointer, _pointer, _pointer, _pointer, _word, _pointer
 )
 func_call_unchecked_held = _function(
-    _keeping, "wasmtime_func_call_unchecked", _pointer, _pointer, _pointer, _pointer, _size, _pointer
+    _keeping, "wasmtime_func_call_unchecked", _pointer, _pointer, _pointer, _pointer, _word, _pointer
 )
-_trap_new = _function(_keeping, "wasmtime_trap_new", _pointer, ctypes.c_char_p, _size)
+_trap_new = _function(_keeping, "wasmtime_trap_new", _pointer, ctypes.c_char_p, _word)
 _linker_define = _function(
     _keeping,
     "wasmtime_linker_define_func_unchecked",
     _pointer,
     _pointer,
     ctypes.c_char_p,
-    _size,
+    _word,
     ctypes.c_char_p,
-    _size,
+    _word,
     _pointer,
     _pointer,
     ctypes.py_object,
@@ -369,14 +372,28 @@ entries_raise_original = _install()
 
 # ------------------------------------------------------------------------------------------------- one thread a store
 
-new_guard: Callable[[], Any] = threading.RLock
-"""Makes what guards a store; the C trampoline puts its own here."""
+class Guard:
+    """Which thread is inside a store, and how many calls deep.
+
+    Two plain attributes: neither a signal nor another thread can come between a check and what follows from it, as
+    they could with the calls of a lock.
+    """
+
+    __slots__ = ("depth", "owner")
+
+    def __init__(self) -> None:
+        self.depth = 0
+        self.owner = 0
+
+
+new_guard: Callable[[], Any] = Guard
+"""Makes what guards a store; the C trampoline puts its own here, which has the same attributes."""
 
 
 def guard_of(store: Any) -> Any:
-    """Return what a thread holds while it is inside a store: an RLock, or something like it, kept with the store."""
-    state = getattr(store, "__dict__", None)
-    if state is None:
+    """Return the `Guard` of a store, kept with the store."""
+    state = getattr(store, "__dict__", {})
+    if "_Store__context" not in state:
         return new_guard()  # a Caller's: its thread is inside already
     guard = state.get("_hostmod_guard")
     if guard is None:
@@ -406,21 +423,95 @@ def array_at(address: int, size: int) -> Any:
     return cls.from_address(address)  # type: ignore[attr-defined]  # an Array subclass has it
 
 
-def release_views(array: Any) -> bool:
-    """Release every memoryview of `array`, and return whether any other object (a numpy array) still shows it.
+def release_views(array: Any, moved: bool = False) -> bool:
+    """End the memoryviews of `array` that Python code holds, and return whether anything else still shows it.
 
-    Only for views that someone kept: it looks through everything that the garbage collector knows.
+    A numpy array keeps an address, and for its sake a memoryview that can be released like any other: so a view is
+    ended only if everything that refers to it is known to use it as a view. With `moved`, the memory has gone already
+    and nothing is left to keep: every view ends, and what had an address is told by having a view that no Python code
+    refers to. It looks through everything that the garbage collector knows, so it is for views that someone kept.
     """
-    for holder in gc.get_referrers(array):
-        if type(holder).__name__ == "managedbuffer":
-            for view in gc.get_referrers(holder):
-                if isinstance(view, memoryview):
-                    with contextlib.suppress(BufferError):
-                        view.release()
-        elif isinstance(holder, memoryview):
-            with contextlib.suppress(BufferError):
-                holder.release()
-    return any(type(holder).__name__ == "managedbuffer" for holder in gc.get_referrers(array))
+    held = False
+    for buffer in _buffers_of(array):
+        for view in gc.get_referrers(buffer):
+            if type(view) is not memoryview or _is_released(view):
+                continue
+            references = sys.getrefcount(view) - 2  # the name above, and the argument
+            known = _known_references(view)
+            if moved:
+                held = held or known + _references_of_calls(view) == 1  # the list that is gone through here
+            elif known != references:
+                continue
+            try:
+                view.release()
+            except BufferError:
+                held = True
+    return held or bool(_buffers_of(array))
+
+
+def _known_references(view: memoryview) -> int:
+    """How often objects that use a view as one refer to it."""
+    return sum(map(_references, holders := gc.get_referrers(view), [view] * len(holders)))
+
+
+def _buffers_of(array: Any) -> list[Any]:
+    """What memoryviews of one origin share; it refers to `array` until the last of them is released."""
+    return [holder for holder in gc.get_referrers(array) if type(holder).__name__ == "managedbuffer"]
+
+
+def _is_released(view: memoryview) -> bool:
+    try:
+        view.nbytes  # noqa: B018  # asked for what it raises
+    except ValueError:
+        return True
+    return False
+
+
+_HOLD_ONE = (
+    types.BuiltinMethodType,
+    types.CellType,
+    types.FrameType,
+    types.GeneratorType,
+    types.MethodType,
+    type(iter(memoryview(b""))),
+)
+_CData = ctypes.c_int.__mro__[2]
+
+
+def _references(holder: object, view: memoryview) -> int:
+    """How often an object refers to a view, for a kind of object that uses it as a view; 0 for every other kind."""
+    cls = type(holder)
+    if cls is dict:
+        return 0 if _is_of_ctypes(holder) else sum(each is view for each in holder.values())  # type: ignore[attr-defined]  # a dict
+    if cls in (list, tuple):
+        return sum(each is view for each in holder)  # type: ignore[attr-defined]  # one of those
+    if cls in _HOLD_ONE:
+        return 1
+    if isinstance(holder, _CData):
+        return 0
+    found = sum(each is view for each in getattr(holder, "__dict__", {}).values())
+    for base in cls.__mro__:
+        if "__slots__" in vars(base):
+            for member in vars(base).values():
+                if isinstance(member, types.MemberDescriptorType):
+                    with contextlib.suppress(AttributeError):
+                        found += member.__get__(holder) is view
+    return found
+
+
+def _is_of_ctypes(found: object) -> bool:
+    """Whether a dict is where a ctypes object, made by from_buffer, keeps the view that it has the address from."""
+    return any(isinstance(each, _CData) and each._objects is found for each in gc.get_referrers(found))
+
+
+def _references_of_calls(view: memoryview) -> int:
+    """How often the calls under way in this thread refer to a view by name: the garbage collector knows nothing of it."""
+    found = 0
+    frame = sys._getframe(2)
+    while frame is not None:
+        found += sum(each is view for each in frame.f_locals.values())
+        frame = frame.f_back  # type: ignore[assignment]  # None ends the loop
+    return found
 
 
 def store_of(context: int) -> wasmtime.Store | None:
@@ -433,31 +524,147 @@ def store_of(context: int) -> wasmtime.Store | None:
     return None
 
 
-def hold_store(context: int, array: Any, where: str) -> None:
-    """Keep a store from running and closing for as long as `array`, which shows its memory, is alive."""
-    store = store_of(context)
+_escapes: dict[int, tuple[weakref.ref[Any], wasmtime.Store]] = {}
+"""What shows a store's memory and could not be ended, with the store, which has to stay for as long. Law 5 asks for no
+registries: this one is emptied by whoever kept the view, the moment they let it go."""
+
+
+def hold_store(store: wasmtime.Store | None, array: Any, where: str) -> None:
+    """Keep a store alive, and from running and closing, for as long as `array`, which shows its memory, is alive."""
     if store is None:
         return
-    alive = weakref.ref(array)
     attributes = vars(store)
 
-    def refuse() -> Any:
-        if alive() is not None:
+    def refuse(*_: object) -> Any:
+        raise ViewEscapedError(where)
+
+    def keep(_: object) -> None:
+        if not sys.is_finalizing():
             raise ViewEscapedError(where)
-        attributes.pop("_context", None)
-        attributes.pop("_delete", None)
-        return store_again()
 
-    reference = weakref.ref(store)
+    def let_go(reference: weakref.ref[Any]) -> None:
+        _, mine = _escapes.pop(id(reference))
+        if not any(other is mine for _, other in list(_escapes.values())):
+            vars(mine).pop("_context", None)
+            vars(mine).pop("_delete", None)
 
-    def store_again() -> Any:
-        again = reference()
-        return None if again is None else again._context()
-
-    def delete(pointer: Any) -> None:
-        if alive() is not None:
-            raise ViewEscapedError(where)
-        ffi.wasmtime_store_delete(pointer)
-
+    reference = weakref.ref(array, let_go)
+    _escapes[id(reference)] = reference, store
     attributes["_context"] = refuse
-    attributes["_delete"] = delete
+    attributes["_delete"] = keep
+
+
+def open_context(store: Any) -> int:
+    """Return the address of a store's context, held or not; ValueError if it is closed."""
+    return ctypes.addressof(type(store)._context(store).contents)
+
+
+# ---------------------------------------------------------------------------------------------- memory that moves
+#
+# Wasmtime moves a memory that grows past what was reserved for it (for a 32-bit memory, only with a Config that reserves
+# less than 4 GiB). Views that a call under way has lent are ended before Python code gets to see them again: when the
+# guest comes back to it, by returning or by a host call.
+
+lent: dict[int, Any] = {}
+"""Of the pure-Python trampoline's calls under way, those that have lent views: a `Frame` by the address of its slots."""
+
+watched: list[int] = []
+"""Contexts of stores that run again while a call has lent views of their memory."""
+
+native_moved: Callable[[int], None] | None = None
+"""What the C trampoline does of `moved`; set by it."""
+
+
+def watch(context: int) -> bool:
+    """Note that a store is about to run, if views of its memory are lent; returns whether to `unwatch` it."""
+    if any(frame.context == context for frame in list(lent.values())):
+        watched.append(context)
+        return True
+    return False
+
+
+def unwatch(context: int) -> None:
+    """A store that was watched has come back."""
+    watched.remove(context)
+    moved(context)
+
+
+def moved(context: int) -> None:
+    """End the views of a store's memory if it has moved. Raises ViewEscapedError if one cannot be ended."""
+    for frame in list(lent.values()):
+        if frame.context == context:
+            frame.check_moved()
+    if native_moved is not None:
+        native_moved(context)
+
+
+_original_enter = wasmtime_func.enter_wasm
+
+
+class _Entry:
+    """wasmtime-py's own way into a guest, and what hostmod's does: one thread a store, and an eye on its views."""
+
+    __slots__ = ("_context", "_guard", "_inner", "_watched")
+
+    def __init__(self, store: Any) -> None:
+        self._guard = guard_of(store)
+        self._context = context_address(store)
+        self._inner = _original_enter(store)
+        self._watched = False
+
+    def __enter__(self) -> Any:
+        guard = self._guard
+        me = threading.get_ident()
+        if guard.depth and guard.owner != me:
+            raise StoreBusyError("wasmtime")
+        guard.owner = me
+        guard.depth += 1
+        try:
+            if lent:
+                self._watched = watch(self._context)
+            return self._inner.__enter__()
+        except BaseException:
+            guard.depth -= 1
+            raise
+
+    def __exit__(self, *exc: Any) -> Any:
+        self._guard.depth -= 1
+        if self._watched:
+            unwatch(self._context)
+        elif native_moved is not None:
+            native_moved(self._context)
+        return self._inner.__exit__(*exc)
+
+
+def _close(store: wasmtime.Store) -> None:
+    guard = vars(store).get("_hostmod_guard")
+    if guard is not None and guard.depth:
+        raise StoreBusyError(
+            "Store.close", "its guest is running", "a store that is not in use", "close it after the call"
+        )
+    _original_close(store)
+
+
+_original_close = wasmtime.Store.close
+
+
+def _grow(memory: wasmtime.Memory, store: Any, delta: int) -> int:
+    pages = _original_grow(memory, store, delta)
+    if lent or native_moved is not None:
+        moved(context_address(store))
+    return pages
+
+
+_original_grow = wasmtime.Memory.grow
+
+
+def _install_guards() -> None:
+    """Make wasmtime-py's entries, `Store.close` and `Memory.grow` mind what hostmod has lent and is running."""
+    for module in (wasmtime_func, wasmtime_instance, wasmtime_linker):
+        if getattr(module, "enter_wasm", None) is _original_enter:
+            module.enter_wasm = _Entry  # type: ignore[attr-defined]  # a name of theirs
+    wasmtime.Store.close = _close  # type: ignore[method-assign]  # as the docstring says
+    wasmtime.Memory.grow = _grow  # type: ignore[method-assign]
+
+
+_install_guards()

@@ -131,6 +131,7 @@ static Py_ssize_t pointer_memory, pointer_offset, pointer_type; /* where Pointer
 static Py_ssize_t list_pointer, list_length;
 static PyObject *pointer_load, *pointer_store, *list_getitem; /* Python's own methods, for what is not done here */
 static PyObject *str_native, *str_release, *str_context, *str_context_method;
+static PyObject *zero;
 static PyInterpreterState *home;
 
 static PyObject *ask(int helper, const char *format, ...) {
@@ -194,10 +195,12 @@ static inline PyObject **slot_at(PyObject *object, Py_ssize_t offset) { return (
 
 /* ------------------------------------------------------------------------------------------------------------ views */
 
-/* What a memoryview of guest memory belongs to. `data` is NULL once its call has ended. */
+/* What a memoryview of guest memory belongs to. `data` is NULL once its call has ended; `ended` says so even where
+   something that cannot be ended still uses it. */
 typedef struct {
     PyObject_HEAD
     unsigned char *data;
+    bool ended;
     Py_ssize_t length;
     Py_ssize_t exports;
     Py_ssize_t step;
@@ -207,8 +210,7 @@ typedef struct {
 } View;
 
 static int view_getbuffer(View *self, Py_buffer *buffer, int flags) {
-    (void)flags;
-    if (self->data == NULL) {
+    if (self->ended) {
         buffer->obj = NULL;
         refuse(ask(STALE, "()"));
         return -1;
@@ -257,6 +259,7 @@ static View *view_new(unsigned char *data, Py_ssize_t length, char format, Py_ss
     if (self == NULL)
         return NULL;
     self->data = data != NULL ? data : nothing; /* an empty memory has no address */
+    self->ended = false;
     self->length = length;
     self->exports = 0;
     self->step = step;
@@ -499,7 +502,20 @@ static bool codec_store(Codec *self, unsigned char *data, PyObject *value) {
     return true;
 }
 
+/* A codec refers to classes, and their guest types to it: the garbage collector has to see through it. It clears others
+   in such a cycle, never a codec, which may be in use. */
+static int codec_traverse(Codec *self, visitproc visit, void *arg) {
+    for (Py_ssize_t index = 0; index < self->count; index++) {
+        Py_VISIT(self->fields[index].extra);
+        Py_VISIT(self->fields[index].cls);
+        Py_VISIT(self->fields[index].codec);
+    }
+    Py_VISIT(self->cls);
+    return 0;
+}
+
 static void codec_dealloc(Codec *self) {
+    PyObject_GC_UnTrack(self);
     for (Py_ssize_t index = 0; index < self->count; index++) {
         Py_XDECREF(self->fields[index].extra);
         Py_XDECREF(self->fields[index].cls);
@@ -507,7 +523,7 @@ static void codec_dealloc(Codec *self) {
     }
     PyMem_Free(self->fields);
     Py_XDECREF(self->cls);
-    PyObject_Free(self);
+    PyObject_GC_Del(self);
 }
 
 static PyTypeObject CodecType;
@@ -520,7 +536,7 @@ static PyObject *codec_new(PyTypeObject *type, PyObject *arguments, PyObject *ke
     Py_ssize_t size;
     if (!PyArg_ParseTuple(arguments, "OnO!", &cls, &size, &PyTuple_Type, &fields))
         return NULL;
-    Codec *self = PyObject_New(Codec, &CodecType);
+    Codec *self = PyObject_GC_New(Codec, &CodecType);
     if (self == NULL)
         return NULL;
     self->cls = cls == Py_None ? NULL : (PyTypeObject *)Py_NewRef(cls);
@@ -565,6 +581,7 @@ static PyObject *codec_new(PyTypeObject *type, PyObject *arguments, PyObject *ke
             goto failed;
         }
     }
+    PyObject_GC_Track(self);
     return (PyObject *)self;
 failed:
     Py_DECREF(self);
@@ -575,7 +592,8 @@ static PyTypeObject CodecType = {
     PyVarObject_HEAD_INIT(NULL, 0).tp_name = "hostmod._trampoline_c.Codec",
     .tp_basicsize = sizeof(Codec),
     .tp_dealloc = (destructor)codec_dealloc,
-    .tp_flags = Py_TPFLAGS_DEFAULT,
+    .tp_traverse = (traverseproc)codec_traverse,
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
     .tp_new = codec_new,
 };
 
@@ -608,6 +626,17 @@ typedef struct {
     PyObject *spare; /* a CallMemory that nobody kept, for the next call */
     bool optional, is_tuple, references;
 } Thunk;
+
+static int slots_traverse(Slot *slots, Py_ssize_t count, visitproc visit, void *arg) {
+    for (Py_ssize_t index = 0; index < count; index++) {
+        Py_VISIT(slots[index].slot);
+        Py_VISIT(slots[index].extra);
+        Py_VISIT(slots[index].packed);
+        Py_VISIT(slots[index].codec);
+        Py_VISIT(slots[index].spare);
+    }
+    return 0;
+}
 
 static void slots_clear(Slot *slots, Py_ssize_t count) {
     for (Py_ssize_t index = 0; index < count; index++) {
@@ -653,7 +682,21 @@ static Slot *slots_of(PyObject *packed, Py_ssize_t *count) {
     return slots;
 }
 
+static int thunk_traverse(Thunk *self, visitproc visit, void *arg) {
+    int stop = slots_traverse(self->params, self->param_count, visit, arg);
+    if (stop == 0)
+        stop = slots_traverse(self->results, self->result_count, visit, arg);
+    if (stop != 0)
+        return stop;
+    Py_VISIT(self->errors);
+    Py_VISIT(self->errno_slot);
+    Py_VISIT(self->fixed);
+    Py_VISIT(self->spare);
+    return 0;
+}
+
 static void thunk_dealloc(Thunk *self) {
+    PyObject_GC_UnTrack(self);
     slots_clear(self->params, self->param_count);
     slots_clear(self->results, self->result_count);
     Py_XDECREF(self->where);
@@ -700,7 +743,8 @@ static PyTypeObject ThunkType = {
     PyVarObject_HEAD_INIT(NULL, 0).tp_name = "hostmod._trampoline_c.Thunk",
     .tp_basicsize = sizeof(Thunk),
     .tp_dealloc = (destructor)thunk_dealloc,
-    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
+    .tp_traverse = (traverseproc)thunk_traverse,
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
     .tp_new = thunk_new,
 };
 
@@ -724,7 +768,10 @@ typedef struct Call {
     bool located;
     CallMemory *object; /* the memory as Python sees it, if a parameter needs it */
     PyObject *guest;    /* the Caller parameter */
+    PyObject *guests;   /* a list of any more of them */
     unsigned char *base;
+    struct Call *older; /* in `lending`, from the first that it lends on */
+    bool lends;
     Lent few[INLINE], *lent; /* what the call has lent, `few` while that is enough */
     Py_ssize_t lent_count, lent_room;
 } Call;
@@ -733,10 +780,12 @@ struct CallMemory {
     PyObject_HEAD
     Call *call; /* NULL once the call has ended */
     PyObject *window;
+    unsigned char *window_base;
     size_t window_size;
 };
 
-static bool end_lent(Call *call, Py_ssize_t from, PyObject *error);
+static Call *lending; /* calls under way that have lent views, the newest first; the GIL guards it */
+static bool end_lent(Call *call, PyObject *error);
 
 /* Find the caller's memory: its address and size now. On failure an exception is set. */
 static bool locate(Call *call, unsigned char **base, size_t *size) {
@@ -775,9 +824,10 @@ static bool locate(Call *call, unsigned char **base, size_t *size) {
     *size = wt.memory_data_size(call->context, call->memory.of);
     if (*base != call->base) {
         /* It grew and moved: views of where it was end here. */
-        if (call->lent_count > 0 && call->base != NULL && !end_lent(call, 0, NULL))
-            return false;
+        bool lent = call->lent_count > 0 && call->base != NULL;
         call->base = *base;
+        if (lent && !end_lent(call, Py_True))
+            return false;
     }
     return true;
 }
@@ -798,37 +848,75 @@ static PyObject *lend(Call *call, unsigned char *data, Py_ssize_t length, char f
     View *view = view_new(data, length, format, step);
     if (view == NULL)
         return NULL;
-    PyObject *memoryview = PyMemoryView_FromObject((PyObject *)view);
-    if (memoryview == NULL) {
-        Py_DECREF(view);
-        return NULL;
+    if (!call->lends) {
+        call->lends = true;
+        call->older = lending;
+        lending = call;
     }
-    call->lent[call->lent_count].view = view;
-    call->lent[call->lent_count].memoryview = Py_NewRef(memoryview);
-    call->lent_count++;
+    /* On the list before its memoryview exists: making that can run the garbage collector, and so Python code that lets
+       the memory move. */
+    Py_ssize_t at = call->lent_count++;
+    call->lent[at].view = (View *)Py_NewRef((PyObject *)view);
+    call->lent[at].memoryview = NULL;
+    PyObject *memoryview = PyMemoryView_FromObject((PyObject *)view);
+    if (memoryview != NULL && view->ended) {
+        Py_CLEAR(memoryview);
+        refuse(ask(STALE, "()"));
+    } else if (memoryview != NULL) {
+        call->lent[at].memoryview = Py_NewRef(memoryview);
+    }
+    Py_DECREF(view);
     return memoryview;
 }
 
 /* End what was lent: release each view, and have Python deal with those that are still in use. `error` is what the host
-   function raised, or NULL; no exception may be set. False with an exception if a view is in use for good. */
-static bool end_lent(Call *call, Py_ssize_t from, PyObject *error) {
+   function raised, Py_True if the memory has moved in the middle of the call, or NULL; no exception may be set. False
+   with an exception if a view is in use for good. */
+static bool end_lent(Call *call, PyObject *error) {
     bool fine = true;
     Py_ssize_t count = call->lent_count;
-    call->lent_count = from;
-    for (Py_ssize_t index = from; index < count; index++) {
-        Lent *lent = &call->lent[index];
-        PyObject *released = PyObject_CallMethodNoArgs(lent->memoryview, str_release);
-        if (released == NULL)
-            PyErr_Clear(); /* numpy has it: dealt with below */
-        Py_XDECREF(released);
-        Py_DECREF(lent->memoryview);
+    /* References to a memoryview that nobody kept: ours, and what the frame in the traceback has. Who has another may
+       have kept the address too, and is not to be surprised. */
+    Py_ssize_t few = error == NULL ? 1 : error == Py_True ? PY_SSIZE_T_MAX : 2;
+    /* Python code may run below, and the call lend more: that is another list. */
+    Lent inlined[INLINE], *lent = call->lent;
+    if (lent == call->few)
+        lent = memcpy(inlined, call->few, sizeof inlined);
+    call->lent = call->few;
+    call->lent_room = INLINE;
+    call->lent_count = 0;
+    for (Py_ssize_t index = 0; index < count; index++)
+        lent[index].view->ended = true;
+    for (Py_ssize_t index = 0; index < count; index++) {
+        PyObject *memoryview = lent[index].memoryview;
+        if (memoryview == NULL)
+            continue;
+        if (Py_REFCNT(memoryview) <= few) {
+            PyObject *released = PyObject_CallMethodNoArgs(memoryview, str_release);
+            if (released == NULL)
+                PyErr_Clear(); /* numpy has it: dealt with below */
+            Py_XDECREF(released);
+        }
+        Py_DECREF(memoryview);
     }
-    for (Py_ssize_t index = from; index < count; index++) {
-        View *view = call->lent[index].view;
+    for (Py_ssize_t index = 0; index < count; index++) {
+        View *view = lent[index].view;
         if (view->exports > 0) {
             PyObject *earlier = fine ? NULL : take_error();
-            PyObject *answer = ask(SETTLE, "(OKOO)", (PyObject *)view, (unsigned long long)(uintptr_t)call->context,
-                                   call->thunk->where, error != NULL ? error : Py_None);
+            PyObject *answer = NULL;
+            /* Twice, if a signal's exception comes in between: that one is the caller's then. */
+            for (int again = 0; answer == NULL && again < 2; again++) {
+                PyObject *interrupt = PyErr_Occurred() ? take_error() : NULL;
+                answer = ask(SETTLE, "(OKOO)", (PyObject *)view, (unsigned long long)(uintptr_t)call->context,
+                             call->thunk->where, error != NULL ? error : Py_None);
+                if (interrupt != NULL) {
+                    PyErr_Clear();
+                    put_error(interrupt);
+                    Py_CLEAR(answer);
+                } else if (answer == NULL && (PyErr_ExceptionMatches(PyExc_Exception))) {
+                    break;
+                }
+            }
             if (answer == NULL)
                 fine = false;
             Py_XDECREF(answer);
@@ -841,7 +929,33 @@ static bool end_lent(Call *call, Py_ssize_t from, PyObject *error) {
             view->data = NULL;
         Py_DECREF(view);
     }
+    if (lent != inlined)
+        PyMem_Free(lent);
     return fine;
+}
+
+/* End what calls of a store have lent, if its memory has moved. False with an exception if that cannot be. */
+static bool end_moved(void *context) {
+    for (Call *call = lending; call != NULL; call = call->older)
+        if (call->context == context && call->lent_count > 0) {
+            unsigned char *base = wt.memory_data(context, call->memory.of);
+            if (base != call->base) {
+                call->base = base;
+                if (call->object != NULL)
+                    Py_CLEAR(call->object->window);
+                if (!end_lent(call, Py_True))
+                    return false;
+            }
+        }
+    return true;
+}
+
+static PyObject *moved(PyObject *self, PyObject *context) {
+    (void)self;
+    void *address = PyLong_AsVoidPtr(context);
+    if ((address == NULL && PyErr_Occurred()) || !end_moved(address))
+        return NULL;
+    Py_RETURN_NONE;
 }
 
 /* --------------------------------------------------------------------------------- the memory, as Python code sees it */
@@ -855,26 +969,35 @@ static Call *memory_call(CallMemory *self) {
 static PyObject *memory_window(CallMemory *self, PyObject *unused) {
     (void)unused;
     Call *call = memory_call(self);
-    unsigned char *base, *before = call != NULL ? call->base : NULL;
+    unsigned char *base;
     size_t size;
     if (call == NULL || !locate(call, &base, &size))
         return NULL;
-    if (self->window == NULL || self->window_size != size || before != base) {
+    if (self->window == NULL || self->window_size != size || self->window_base != base) {
         PyObject *window = lend(call, base, (Py_ssize_t)size, 'B', 1);
         if (window == NULL)
             return NULL;
         Py_XSETREF(self->window, window);
         self->window_size = size;
+        self->window_base = base;
     }
     return Py_NewRef(self->window);
 }
 
-/* Check a range of which the offset and length are Python ints; their values go to `at` and `many`. */
+/* Check a range of which the offset and length are Python ints, or like them; their values go to `at` and `many`. */
 static bool memory_range(CallMemory *self, PyObject *offset, PyObject *length, unsigned char **base, size_t *at, size_t *many) {
+    if (!PyLong_Check(offset) || !PyLong_Check(length)) { /* numpy's, say */
+        PyObject *first = PyNumber_Index(offset), *second = first != NULL ? PyNumber_Index(length) : NULL;
+        bool fine = second != NULL && memory_range(self, first, second, base, at, many);
+        Py_XDECREF(first);
+        Py_XDECREF(second);
+        return fine;
+    }
     Call *call = memory_call(self);
     size_t size;
     if (call == NULL || !locate(call, base, &size))
         return false;
+    *many = 0;
     *at = PyLong_AsSize_t(offset);
     bool bad = *at == (size_t)-1 && PyErr_Occurred();
     if (!bad) {
@@ -968,6 +1091,8 @@ static CallMemory *call_memory(Call *call) {
     if (call->object == NULL) {
         CallMemory *self = (CallMemory *)call->thunk->spare;
         call->thunk->spare = NULL;
+        if (self != NULL && Py_REFCNT(self) != 1)
+            Py_CLEAR(self); /* somebody found it: it stays the ended call's */
         if (self == NULL && (self = (CallMemory *)memory_class->tp_alloc(memory_class, 0)) == NULL)
             return NULL;
         self->call = call;
@@ -983,8 +1108,10 @@ static PyObject *pointer_new(PyObject *memory, uint64_t offset, PyObject *type, 
     if (number == NULL)
         return NULL;
     PyObject *self = *spare;
+    *spare = NULL;
+    if (self != NULL && Py_REFCNT(self) != 1)
+        Py_CLEAR(self); /* somebody found it: it is theirs */
     if (self != NULL) { /* it knows its type already */
-        *spare = NULL;
         *slot_at(self, pointer_memory) = Py_NewRef(memory);
         *slot_at(self, pointer_offset) = number;
         return self;
@@ -1000,7 +1127,8 @@ static PyObject *pointer_new(PyObject *memory, uint64_t offset, PyObject *type, 
     return self;
 }
 
-/* If the object that a pointer refers to can be read and written here, give its codec, the call and the address. */
+/* If the object that a pointer refers to can be read and written here, give its codec (a new reference), the call and the
+   address. */
 static Codec *pointer_codec(PyObject *self, Call **call, uint64_t *offset) {
     PyObject *memory = *slot_at(self, pointer_memory), *number = *slot_at(self, pointer_offset),
              *type = *slot_at(self, pointer_type);
@@ -1018,19 +1146,20 @@ static Codec *pointer_codec(PyObject *self, Call **call, uint64_t *offset) {
     Thunk *thunk = (*call)->thunk;
     for (Py_ssize_t at = 0; at < thunk->param_count; at++)
         if (thunk->params[at].extra == type && thunk->params[at].codec != NULL)
-            return thunk->params[at].codec;
+            return (Codec *)Py_NewRef((PyObject *)thunk->params[at].codec);
     PyObject *codec = PyObject_GetAttr(type, str_native);
-    if (codec == NULL) {
+    if (codec == NULL)
         PyErr_Clear();
-        return NULL;
-    }
-    Py_DECREF(codec); /* the guest type keeps it */
-    return Py_TYPE(codec) == &CodecType ? (Codec *)codec : NULL;
+    else if (Py_TYPE(codec) != &CodecType)
+        Py_CLEAR(codec);
+    if (((CallMemory *)memory)->call != *call)
+        Py_CLEAR(codec); /* a guest type of the user's ran code of its own */
+    return (Codec *)codec;
 }
 
 enum { SMALL = 512 };
 
-/* Read the object `skip` bytes after an address. NULL with no exception set means that Python has to. */
+/* Read the object at an address. NULL with no exception set means that Python has to. */
 static PyObject *object_load(Call *call, Codec *codec, uint64_t offset) {
     unsigned char few[SMALL], *base, *copy = few;
     size_t size, many = (size_t)codec->size;
@@ -1079,6 +1208,7 @@ static PyObject *pointer_load_method(PyObject *self, PyObject *unused) {
     Codec *codec = pointer_codec(self, &call, &offset);
     if (codec != NULL) {
         PyObject *found = object_load(call, codec, offset);
+        Py_DECREF(codec);
         if (found != NULL || PyErr_Occurred())
             return found;
     }
@@ -1091,6 +1221,7 @@ static PyObject *pointer_store_method(PyObject *self, PyObject *value) {
     Codec *codec = pointer_codec(self, &call, &offset);
     if (codec != NULL) {
         int outcome = object_store(call, codec, offset, value);
+        Py_DECREF(codec);
         if (outcome == 0)
             Py_RETURN_NONE;
         if (outcome < 0)
@@ -1119,14 +1250,18 @@ static PyObject *list_getitem_method(PyObject *self, PyObject *key) {
         Py_TYPE(pointer) == pointer_class) {
         Call *call;
         uint64_t offset;
-        Py_ssize_t at = PyLong_AsSsize_t(key), count = PyLong_AsSsize_t(length);
-        if (at == -1 && PyErr_Occurred())
-            PyErr_Clear();
-        if (at < 0 && at >= -count)
+        int overflow, too_long;
+        long long at = PyLong_AsLongLongAndOverflow(key, &overflow);
+        long long count = PyLong_AsLongLongAndOverflow(length, &too_long);
+        if (at < 0)
             at += count;
-        Codec *codec = at >= 0 && at < count ? pointer_codec(pointer, &call, &offset) : NULL;
+        bool inside = overflow == 0 && too_long == 0 && count <= UINT32_MAX && at >= 0 && at < count;
+        Codec *codec = inside ? pointer_codec(pointer, &call, &offset) : NULL;
+        if (codec != NULL && offset > UINT32_MAX) /* neither the sum nor the product below can overflow */
+            Py_CLEAR(codec);
         if (codec != NULL) {
             PyObject *found = object_load(call, codec, offset + (uint64_t)at * (uint64_t)codec->size);
+            Py_DECREF(codec);
             if (found != NULL || PyErr_Occurred())
                 return found;
         }
@@ -1205,6 +1340,8 @@ static PyObject *load_string(Call *call, const Slot *slot) {
         if (text != NULL || !PyErr_ExceptionMatches(PyExc_UnicodeDecodeError))
             return text;
         PyErr_Clear();
+        if (!locate(call, &base, &size)) /* making that error can have run the garbage collector */
+            return NULL;
     }
     /* A policy can be Python code, which could make the memory move: it gets a copy. */
     PyObject *copy = PyBytes_FromStringAndSize((char *)base + offset, (Py_ssize_t)length);
@@ -1299,7 +1436,14 @@ static PyObject *load_param(Call *call, Slot *slot) {
         if (memory == NULL)
             return NULL;
         PyObject *guest = ask(CALLER, "(OK)", (PyObject *)memory, (unsigned long long)(uintptr_t)call->caller);
-        Py_XSETREF(call->guest, Py_XNewRef(guest));
+        if (guest != NULL && call->guest == NULL) {
+            call->guest = Py_NewRef(guest);
+        } else if (guest != NULL) {
+            if (call->guests == NULL)
+                call->guests = PyList_New(0);
+            if (call->guests == NULL || PyList_Append(call->guests, guest) < 0)
+                Py_CLEAR(guest);
+        }
         return guest;
     }
     }
@@ -1457,6 +1601,15 @@ static bool store_errno(Call *call) {
         }
         return false;
     }
+    int success = PyObject_RichCompareBool(number, zero, Py_EQ);
+    if (success != 0) { /* an exception that the module's table says is none: as if it had returned None */
+        Py_DECREF(number);
+        Py_DECREF(error);
+        if (success < 0 || !store_results(call, Py_None))
+            return false;
+        call->slots[thunk->errno_index].u64 = 0;
+        return true;
+    }
     for (Py_ssize_t at = 0; at < thunk->errno_index; at++)
         call->slots[at].u64 = 0;
     bool fine = core_store(OP_I32, &call->slots[thunk->errno_index], number);
@@ -1471,17 +1624,35 @@ static bool store_errno(Call *call) {
 
 /* ------------------------------------------------------------------------------------------------------ a host call */
 
+/* End a Caller. Again if a signal's exception comes in between, which is the caller's then. */
+static void end_guest(PyObject *guest, PyObject **error) {
+    for (int again = 0; again < 2; again++) {
+        PyObject *ended = PyObject_CallMethod(guest, "_end", NULL);
+        if (ended != NULL) {
+            Py_DECREF(ended);
+            break;
+        }
+        Py_XSETREF(*error, take_error());
+    }
+}
+
 /* End the call: what it lent is of no use from here on. An exception that is set stays, unless a worse one comes. */
 static bool end_call(Call *call, bool fine) {
-    if (call->lent_count == 0 && call->object == NULL && call->guest == NULL)
+    if (!call->lends && call->object == NULL && call->guest == NULL)
         return fine;
     PyObject *error = fine ? NULL : take_error();
+    if (call->lends) {
+        Call **link = &lending;
+        while (*link != call)
+            link = &(*link)->older;
+        *link = call->older;
+    }
     if (call->guest != NULL) {
-        PyObject *ended = PyObject_CallMethod(call->guest, "_end", NULL);
-        if (ended == NULL)
-            PyErr_Clear();
-        Py_XDECREF(ended);
+        end_guest(call->guest, &error);
         Py_CLEAR(call->guest);
+        for (Py_ssize_t at = 0; call->guests != NULL && at < PyList_GET_SIZE(call->guests); at++)
+            end_guest(PyList_GET_ITEM(call->guests, at), &error);
+        Py_CLEAR(call->guests);
     }
     if (call->object != NULL) {
         CallMemory *memory = call->object;
@@ -1493,9 +1664,7 @@ static bool end_call(Call *call, bool fine) {
         else
             Py_DECREF(memory);
     }
-    bool ended = end_lent(call, 0, error);
-    if (call->lent != call->few)
-        PyMem_Free(call->lent);
+    bool ended = end_lent(call, error);
     if (error != NULL) {
         if (!ended)
             PyErr_Clear();
@@ -1503,6 +1672,13 @@ static bool end_call(Call *call, bool fine) {
         return false;
     }
     return ended;
+}
+
+static bool reads_memory(const Thunk *thunk) {
+    for (Py_ssize_t at = 0; at < thunk->param_count; at++)
+        if (thunk->params[at].op == OP_STRING || thunk->params[at].op == OP_VIEW)
+            return true;
+    return false;
 }
 
 static bool run(Call *call, PyObject *callable) {
@@ -1519,6 +1695,16 @@ static bool run(Call *call, PyObject *callable) {
         arguments[1 + loaded] = load_param(call, &thunk->params[loaded]);
         fine = arguments[1 + loaded] != NULL;
         loaded += fine;
+    }
+    if (!fine && !call->located && reads_memory(thunk)) {
+        /* A guest without the memory that a later parameter needs: that is said first. */
+        PyObject *error = take_error();
+        unsigned char *base;
+        size_t size;
+        if (locate(call, &base, &size))
+            put_error(error);
+        else
+            Py_DECREF(error);
     }
     PyObject *result = NULL;
     if (fine)
@@ -1558,12 +1744,17 @@ static void *serve(PyObject *env, void *caller, raw_t *slots) {
     call.located = false;
     call.object = NULL;
     call.guest = NULL;
+    call.guests = NULL;
     call.base = NULL;
     call.lent = call.few;
     call.lent_count = 0;
     call.lent_room = INLINE;
+    call.lends = false;
+    call.older = NULL;
     void *trap = NULL;
-    if (!end_call(&call, run(&call, PyTuple_GET_ITEM(env, 0)))) {
+    /* A view may have been lent before the guest, which then has let its memory move, called this. */
+    bool fine = lending == NULL || end_moved(wt.caller_context(caller));
+    if (!end_call(&call, fine && run(&call, PyTuple_GET_ITEM(env, 0)))) {
         PyObject *error = take_error();
         PyObject *address = ask(TRAP, "(OO)", call.thunk->where, error);
         Py_XDECREF(error);
@@ -1664,35 +1855,17 @@ static bool guard_enter(Guard *self, PyObject *where) {
     return true;
 }
 
-/* acquire(blocking) -> bool, and release(): what the pure-Python trampoline does with a lock. */
-static PyObject *guard_acquire(Guard *self, PyObject *unused) {
-    (void)unused;
-    unsigned long thread = PyThread_get_thread_ident();
-    if (self->depth > 0 && self->owner != thread)
-        Py_RETURN_FALSE;
-    self->owner = thread;
-    self->depth++;
-    Py_RETURN_TRUE;
-}
-
-static PyObject *guard_release(Guard *self, PyObject *unused) {
-    (void)unused;
-    if (self->depth > 0)
-        self->depth--;
-    Py_RETURN_NONE;
-}
-
-static PyMethodDef guard_methods[] = {
-    {"acquire", (PyCFunction)guard_acquire, METH_O, NULL},
-    {"release", (PyCFunction)guard_release, METH_NOARGS, NULL},
-    {NULL, NULL, 0, NULL},
+static PyMemberDef guard_members[] = {
+    {"depth", T_PYSSIZET, offsetof(Guard, depth), 0, NULL},
+    {"owner", T_ULONG, offsetof(Guard, owner), 0, NULL},
+    {NULL, 0, 0, 0, NULL},
 };
 
 static PyTypeObject GuardType = {
     PyVarObject_HEAD_INIT(NULL, 0).tp_name = "hostmod._trampoline_c.Guard",
     .tp_basicsize = sizeof(Guard),
     .tp_flags = Py_TPFLAGS_DEFAULT,
-    .tp_methods = guard_methods,
+    .tp_members = guard_members,
     .tp_new = guard_new,
 };
 
@@ -1738,8 +1911,12 @@ static PyObject *guest_call(GuestCall *self, PyObject *const *arguments, size_t 
     }
     self->guard->depth--;
     PyObject *result = NULL;
+    bool fine = lending == NULL || end_moved(self->context);
     if (error != NULL || trap != NULL) {
+        if (!fine)
+            PyErr_Clear(); /* what ended the guest's call says more */
         refuse(ask(FAIL, "(KK)", (unsigned long long)(uintptr_t)error, (unsigned long long)(uintptr_t)trap));
+    } else if (!fine) {
     } else if (self->optional && slots[self->errno_index].i32 != 0) {
         refuse(ask(RAISE_ERRNO, "(i)", slots[self->errno_index].i32));
     } else if (self->is_tuple) {
@@ -1767,6 +1944,11 @@ python:
 }
 
 static int guest_call_traverse(GuestCall *self, visitproc visit, void *arg) {
+    int stop = slots_traverse(self->params, self->param_count, visit, arg);
+    if (stop == 0)
+        stop = slots_traverse(self->results, self->result_count, visit, arg);
+    if (stop != 0)
+        return stop;
     Py_VISIT(self->state);
     Py_VISIT(self->fallback);
     Py_VISIT(self->keep);
@@ -1833,7 +2015,7 @@ static PyObject *guest_call_new(PyTypeObject *type, PyObject *arguments, PyObjec
     self->words = words;
     self->context = (void *)(uintptr_t)context;
     self->param_count = self->result_count = 0;
-    self->results = NULL;
+    self->params = self->results = NULL;
     self->params = slots_of(params, &self->param_count);
     if (self->params != NULL)
         self->results = slots_of(results, &self->result_count);
@@ -1956,6 +2138,7 @@ static PyObject *sizes(PyObject *self, PyObject *unused) {
 
 static PyMethodDef module_methods[] = {
     {"classes", classes, METH_VARARGS, NULL},
+    {"moved", moved, METH_O, NULL},
     {"define_all", (PyCFunction)(void (*)(void))define_all, METH_FASTCALL, NULL},
     {"setup", setup, METH_VARARGS, NULL},
     {"sizes", sizes, METH_NOARGS, NULL},
@@ -1974,7 +2157,8 @@ static int module_exec(PyObject *module) {
     str_release = PyUnicode_InternFromString("release");
     str_context = PyUnicode_InternFromString("_Store__context");
     str_context_method = PyUnicode_InternFromString("_context");
-    if (str_native == NULL || str_release == NULL || str_context == NULL || str_context_method == NULL)
+    zero = PyLong_FromLong(0);
+    if (zero == NULL || str_native == NULL || str_release == NULL || str_context == NULL || str_context_method == NULL)
         return -1;
     PyTypeObject *types[] = {&ViewType,           &CodecType,       &ThunkType, &CallMemoryType,
                              &PointerMethodsType, &ListMethodsType, &GuardType, &GuestCallType};

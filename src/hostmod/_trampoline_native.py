@@ -26,7 +26,6 @@ from hostmod.errors import (
 from hostmod.memory import Memory
 from hostmod.plan import Plan, Slot
 from hostmod.types.base import GuestType
-from hostmod.types.enums import EnumType
 from hostmod.types.pointer import List, Pointer
 from hostmod.types.record import StructType
 from hostmod.types.reference import Caller
@@ -100,7 +99,7 @@ def codec_of(type_: GuestType[Any]) -> native.Codec | None:
     except KeyError:
         pass
     found: native.Codec | None = None
-    if isinstance(type_, StructType):
+    if isinstance(type_, StructType) and type_.code == "struct":
         found = _struct_codec(type_)
     else:
         field = _field(type_)
@@ -108,6 +107,10 @@ def codec_of(type_: GuestType[Any]) -> native.Codec | None:
             found = native.Codec(None, type_.size, ((field[0], 0, "", *field[1:]),))
     vars(type_)["_native"] = found
     return found
+
+
+_SLOTS_ONLY = ("__new__", "__setattr__", "__getattribute__")
+"""What a struct inherits from object if its instances are nothing but their slots."""
 
 
 def _field(type_: Any) -> tuple[int, Any, Any, Any] | None:
@@ -119,13 +122,13 @@ def _field(type_: Any) -> tuple[int, Any, Any, Any] | None:
         return _BOOL, None, None, None
     if code == "duration":
         return _DURATION, Duration, None, None
-    if isinstance(type_, EnumType):
+    if code == "enum":
         return (
             (_NUMBERS[type_.base.format], type_.members, type_.cls, None)
             if type_.unknown == "refuse"
             else None
         )
-    if isinstance(type_, StructType):
+    if code == "struct":
         codec = codec_of(type_)
         return None if codec is None else (_STRUCT, None, None, codec)
     return None
@@ -133,8 +136,12 @@ def _field(type_: Any) -> tuple[int, Any, Any, Any] | None:
 
 def _struct_codec(type_: StructType) -> native.Codec | None:
     """A codec for a struct of plain fields whose instances are nothing but their slots."""
-    cls = type_.cls
-    if hasattr(cls, "__post_init__") or "__new__" in vars(cls) or cls.__setattr__ is not object.__setattr__:
+    cls: Any = type_.cls
+    if type_.inline() is None:
+        return None  # a large one, stored field by field: what is between its fields stays as it is
+    if hasattr(cls, "__post_init__") or cls.__init__.__code__.co_filename != "<string>":
+        return None  # made by code of the author's, not by the dataclass's
+    if any(getattr(cls, name) is not getattr(object, name) for name in _SLOTS_ONLY):
         return None
     fields = []
     for field in type_.fields:
@@ -261,6 +268,7 @@ def _start() -> None:
             )
     native.setup(_ffi.addresses(), _HELPERS, _ffi.SPARE_MESSAGE)
     _ffi.new_guard = native.Guard
+    _ffi.native_moved = native.moved
     native.classes(CallMemory, NativePointer, NativeList, Pointer.load, Pointer.store, List.__getitem__)
 
 

@@ -21,11 +21,13 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import dis
+import functools
 import gc
 import linecache
 import operator
 import struct
 import sys
+import threading
 import traceback
 import types
 from collections.abc import Callable, Sequence
@@ -100,6 +102,7 @@ class Frame(Slots):
         "item_address",
         "key",
         "memory_address",
+        "outlived",
         "size",
         "whole",
         "window",
@@ -116,6 +119,7 @@ class Frame(Slots):
         self.size = -1
         self.whole: Any = None
         self.window = memoryview(b"")
+        self.outlived: list[Any] = []
 
     def adopt(self, key: bytes, caller: int, where: str, name: str) -> None:
         """Take up a memory that is not the one found last, or has another size now."""
@@ -132,9 +136,28 @@ class Frame(Slots):
         self.size = size
         self.key = key
 
+    def forget(self) -> None:
+        """Let go of the memory found last; the next call finds it again. What showed it is `outlived`."""
+        self.outlived.append(self.whole)
+        self.key = b""
+        self.size = -1
+        self.whole = None
+        self.window.release()
+        self.window = memoryview(b"")
+
+    def check_moved(self) -> None:
+        """End what the call under way has lent, if the memory is no longer where it was."""
+        if self.size <= 0 or self.whole is None:
+            return
+        base = _ffi.memory_data(self.context, self.memory_address)
+        if base != ctypes.addressof(self.whole):
+            self.forget()
+            if _ffi.release_views(self.outlived.pop(), moved=True):
+                raise ViewEscapedError("guest memory that moved")
+
 
 class CallMemory(Memory):
-    """The calling guest's memory, for the time of one call."""
+    """The calling guest's memory, for the time of one call: `_frame` is None after it."""
 
     __slots__ = ("_caller", "_frame", "_lent", "_locator", "_wholes")
 
@@ -142,8 +165,8 @@ class CallMemory(Memory):
         self._frame: Frame | None = frame
         self._caller = caller
         self._locator = locator
-        self._lent: list[memoryview] | None = None
-        self._wholes: list[Any] | None = None
+        self._lent = False
+        self._wholes: list[Any] = []
 
     def _window(self) -> memoryview:
         frame = self._frame
@@ -153,76 +176,110 @@ class CallMemory(Memory):
             )
         whole = frame.whole
         self._locator.locate(frame, self._caller)
-        if self._lent and whole is not frame.whole:
-            self._moved(whole, frame)
+        if self._lent and whole is not None and whole is not frame.whole:
+            # It grew while views of it are out: they stay if it stayed where it was.
+            if ctypes.addressof(whole) == ctypes.addressof(frame.whole):
+                self._wholes.append(whole)
+            elif _ffi.release_views(whole, moved=True):
+                raise ViewEscapedError(self._locator.where)
         return frame.window
-
-    def _moved(self, old: Any, frame: Frame) -> None:
-        """The memory grew while views of it are out: they stay if it stayed where it was, and end if it moved."""
-        if self._wholes is None:
-            self._wholes = []
-        if ctypes.addressof(old) == ctypes.addressof(frame.whole):
-            self._wholes.append(old)
-        elif _ffi.release_views(old):
-            raise ViewEscapedError(self._locator.where)
 
     def view(self, offset: int, length: int) -> memoryview:
         end = self.end(offset, length)
         frame = self._frame
         assert frame is not None  # end() has looked
-        root = memoryview(frame.whole).cast("B")
-        found = root[offset:end]
-        root.release()
-        if self._lent is None:
-            self._lent = []
-        self._lent.append(found)
+        with memoryview(frame.whole).cast("B") as root:
+            found = root[offset:end]
+        if not self._lent:
+            self._lent = True
+            _ffi.lent[frame.address] = frame
         return found
 
-    def _end(self, error: BaseException | None = None) -> None:
-        """End the call: pointers and views of it are of no use from here on."""
-        frame = self._frame
-        self._frame = None
-        if frame is None or self._lent is None:
-            return
-        escaped = False
-        for view in self._lent:
-            try:
+
+FREE = 3
+"""References to `Frame.whole` while no view is out: the frame, its window's buffer, and the argument."""
+
+FREE_VIEW = 4
+"""References to a view that only the host function that raised has: its frame, and three in between."""
+
+
+def end_call(
+    frame: Frame,
+    where: str,
+    error: BaseException | None,
+    memory: CallMemory | None,
+    views: tuple[memoryview | None, ...],
+    callers: tuple[Caller | None, ...],
+) -> None:
+    """End a call that raised (`error`), or one that something it lent has outlived. Can be called again if interrupted.
+
+    Raises ViewEscapedError if a view cannot be ended and nothing else was raised.
+    """
+    for caller in callers:
+        if caller is not None:
+            caller._end()
+    for view in views:
+        # The frame in the traceback of what was raised has each of them. What else has one may have its address.
+        if view is not None and sys.getrefcount(view) <= FREE_VIEW:
+            with contextlib.suppress(BufferError):
                 view.release()
-            except BufferError:
-                escaped = True
-        self._lent.clear()
-        wholes, self._wholes = [frame.whole, *(self._wholes or ())], None
-        while wholes:
-            whole = wholes.pop()
-            # A whole that the memory outgrew is in one place less: the frame has let go of it, and of its window.
-            limit = FREE if whole is frame.whole else FREE - 2
-            if escaped or sys.getrefcount(whole) > limit:
-                settle(whole, frame.context, self._locator.where, error)
+    view = None  # a name of a call under way is a reference that nobody can account for
+    if frame.whole is not None and sys.getrefcount(frame.whole) > FREE:
+        frame.forget()
+    if memory is not None:
+        frame.outlived += memory._wholes
+        memory._wholes = []
+    escaped = False
+    while frame.outlived:
+        if _settle(frame.outlived[-1], frame.context, where, error):
+            escaped = True
+        frame.outlived.pop()
+    if escaped and error is None:
+        raise ViewEscapedError(where)
 
 
-FREE = 4
-"""References to `Frame.whole` while no view is out: the frame, its window's buffer, a local name and the argument."""
+def settle(whole: Any, context: int, where: str, error: BaseException | bool | None) -> None:
+    """Deal with one view that outlived its call, for the C trampoline; ViewEscapedError as in `end_call`.
+
+    `error` is True for a memory that has moved in the middle of the call.
+    """
+    held = _settle(whole, context, where, error)
+    del whole  # the traceback of what is raised here keeps what has a name
+    if held and not isinstance(error, BaseException):
+        raise ViewEscapedError(where)
 
 
-def settle(whole: Any, context: int, where: str, error: BaseException | None) -> None:
-    """Deal with views that outlived their call: end those that can be ended, and say so of those that cannot.
+def _settle(whole: Any, context: int, where: str, error: BaseException | bool | None) -> bool:
+    """End the views of `whole`; if one cannot be ended, keep the store as it is, and return True.
 
     `error` is what the host function raised: the frames in its traceback keep their locals, and so their arrays.
     """
-    held = _ffi.release_views(whole)
-    if held and error is not None:
+    if error is True:
+        return _ffi.release_views(whole, moved=True)
+    held = _still_shown(whole)
+    if held and isinstance(error, BaseException):
         traceback.clear_frames(error.__traceback__)
-        held = _ffi.release_views(whole)
+        held = _still_shown(whole)
     if held:
         gc.collect()  # an array in a reference cycle is nobody's
-        held = _ffi.release_views(whole)
-    if not held:
-        return
-    _ffi.hold_store(context, whole, where)
-    escaped = ViewEscapedError(where)
-    if error is None:
-        raise escaped
-    error.add_note(str(escaped))
+        held = _still_shown(whole)
+    if held:
+        _ffi.hold_store(_ffi.store_of(context), whole, where)
+        if isinstance(error, BaseException):
+            error.add_note(str(ViewEscapedError(where)))
+    return held
+
+
+def _still_shown(whole: Any) -> bool:
+    # Whoever has the ctypes array itself (from memoryview.obj) has an address too. The C trampoline's is empty once its
+    # call has ended.
+    return _ffi.release_views(whole) or (
+        isinstance(whole, ctypes.Array) and sys.getrefcount(whole) > UNSHOWN
+    )
+
+
+UNSHOWN = 4
+"""References to an array that nothing shows: `Frame.outlived`, the name in `_settle`, that here, and the argument."""
 
 
 class Locator:
@@ -272,16 +329,6 @@ class FixedLocator(Locator):
 
 
 # ------------------------------------------------------------------------------------------- what generated code calls
-
-
-def end_views(frame: Frame, where: str, error: BaseException | None, *views: memoryview | None) -> None:
-    """End the views of a call that raised, or of one that found a view still in use."""
-    for view in views:
-        if view is not None:
-            with contextlib.suppress(BufferError):
-                view.release()
-    if sys.getrefcount(frame.whole) > FREE - 1:
-        settle(frame.whole, frame.context, where, error)
 
 
 def bad_value(where: str, slot: Slot, value: object, cause: BaseException) -> ConversionError:
@@ -359,6 +406,11 @@ def invalid_string(offset: int, data: Any, error: UnicodeDecodeError) -> Invalid
     return InvalidStringError(offset, bytes(data), f"{error.reason} at byte {error.start}")
 
 
+def closed(where: str) -> StaleMemoryError:
+    """Return the error for a call into a store that is closed."""
+    return StaleMemoryError(f"{where} was called, but its store is closed", "call it before closing")
+
+
 def headroom() -> None:
     """Raise RecursionError now, if the callback's own frames would not fit any more.
 
@@ -384,9 +436,9 @@ SPARE = [_ffi.spare_trap()]
 """A trap to return when even making one fails; taken without a call, since calls are what fails then."""
 
 _NAMESPACE: dict[str, Any] = {
+    "FREE": FREE,
     "ConversionError": ConversionError,
     "SegmentationFault": SegmentationFault,
-    "StaleMemoryError": StaleMemoryError,
     "StoreBusyError": StoreBusyError,
     "ErrnoError": ErrnoError,
     "CallMemory": CallMemory,
@@ -398,20 +450,29 @@ _NAMESPACE: dict[str, Any] = {
     "bad_none": bad_none,
     "bad_tuple": bad_tuple,
     "bad_value": bad_value,
+    "closed": closed,
     "caller_context": _ffi.caller_context,
     "data_size": _ffi.memory_data_size,
-    "end_views": end_views,
+    "end_call": end_call,
+    "get_ident": threading.get_ident,
+    "lent": _ffi.lent,
+    "moved": _ffi.moved,
+    "unwatch": _ffi.unwatch,
+    "watch": _ffi.watch,
+    "watched": _ffi.watched,
+    "ViewEscapedError": ViewEscapedError,
     "export_get": _ffi.caller_export_get,
     "externref_from_raw": _ffi.externref_from_raw,
     "externrefs_to_raw": _ffi.externrefs_to_raw,
     "failure": _ffi.failure,
     "headroom": headroom,
+    "index": operator.index,
     "invalid_string": invalid_string,
     "put_words": put_words,
+    "partial": functools.partial,
     "raw_caller": _ffi.raw_caller,
     "refcount": sys.getrefcount,
     "reraise": _ffi.reraise,
-    "settle": settle,
     "trap": _ffi.trap,
 }
 
@@ -474,6 +535,7 @@ def render_host(plan: Plan, fixed_memory: bool = False) -> tuple[str, dict[str, 
 
     source.add("def trampoline(env, caller, stack, count):", "    try:")
     source.depth = 2
+    source.add("if watched:", "    moved(caller_context(caller))")
     source.add("try:", "    f = frames[stack]", "except KeyError:", "    f = new_frame(stack)")
     if references:
         source.add("context = caller_context(caller)")
@@ -497,7 +559,7 @@ def render_host(plan: Plan, fixed_memory: bool = False) -> tuple[str, dict[str, 
         *(
             f"p{position} = None"
             for position, slot in enumerate(plan.params)
-            if slot in views or slot in caller_slots
+            if slot.type.code in ("bytes", "array", "caller")
         )
     )
     cleanup = bool(memory or views or caller_slots)
@@ -505,9 +567,14 @@ def render_host(plan: Plan, fixed_memory: bool = False) -> tuple[str, dict[str, 
         source.add("try:")
         source.depth += 1
     if views:
-        source.add("root = memoryview(f.whole).cast('B')")
+        source.add("root = memoryview(f.whole).cast('B')", "lent[stack] = f")
+    users = False
     for position, slot in enumerate(plan.params):
+        if users and _reads_memory(slot):
+            # Code of the user's has run since the memory was looked at: it may have let the guest grow it.
+            source.add("locator.locate(f, caller)", "size = f.size")
         _load_param(source, position, slot, where, memory)
+        users = users or slot.type.code == ""
     arguments = ", ".join(f"p{position}" for position in range(len(plan.params)))
     if plan.optional:
         source.add("try:", f"    result = env[0]({arguments})", "except BaseException as error:")
@@ -554,24 +621,59 @@ def render_host(plan: Plan, fixed_memory: bool = False) -> tuple[str, dict[str, 
 
 
 def _ending(plan: Plan, memory: bool, views: list[Slot], where: str) -> Callable[[str], list[str]]:
-    """Lines that end what a call lent; `error` is the name of what it raised, or None."""
+    """Lines that end what a call lent; `error` is the name of what it raised, or None.
+
+    First what ends it for good, which no signal can come in between, since nothing is called; then the slow part, if
+    there is one, and again if a signal does come in between.
+    """
+    callers = [f"p{at}" for at, slot in enumerate(plan.params) if slot.type.code == "caller"]
+    lent = [f"p{at}" for at, slot in enumerate(plan.params) if slot.type.code in ("bytes", "array")]
 
     def lines(error: str) -> list[str]:
+        raised = error != "None"
         found: list[str] = []
-        for position, slot in enumerate(plan.params):
-            if slot.type.code == "caller":
-                found += [f"if p{position} is not None:", f"    p{position}._end()"]
         if memory:
-            found.append(f"memory._end({error})")
+            found.append("memory._frame = None")
+        for name in callers:
+            found += [f"if {name} is not None:", f"    {name}._make = None"]
+        if memory or views:
+            found += ["if stack in lent:", "    del lent[stack]"]
+        conditions: list[str] = []
         if views:
-            names = [f"p{position}" for position, slot in enumerate(plan.params) if slot in views]
-            everything = f"end_views(f, {where}, {error}, {', '.join(names)}, root)"
-            if error == "None":
-                found += ["try:", *(f"    {name}.release()" for name in names), "    root.release()"]
-                found += ["except BufferError:", f"    {everything}"]
-                found += ["if refcount(f.whole) > 3:", f"    {everything}"]
-            else:
-                found.append(everything)
+            conditions.append("True" if raised else "refcount(f.whole) > FREE")
+        elif memory:
+            conditions.append(
+                "memory._lent" if raised else "memory._lent and (memory._wholes or refcount(f.whole) > FREE)"
+            )
+        conditions += [
+            f"{name} is not None and {name}._made is not None" if raised else f"{name}._made is not None"
+            for name in callers
+        ]
+        given = [*lent, *(["root"] if views else [])]
+        if raised and given:
+            found.append(f"views = ({', '.join(given)},)")
+        if given:
+            found.append(f"{' = '.join(given)} = None")
+        arguments = ", ".join(
+            (
+                "f",
+                where,
+                error,
+                "memory" if memory else "None",
+                "views" if raised and given else "()",
+                f"({', '.join(callers)},)" if callers else "()",
+            )
+        )
+        found += [
+            f"if {' or '.join(conditions)}:",
+            "    try:",
+            f"        end_call({arguments})",
+            "    except ViewEscapedError:",
+            "        raise",
+            "    except BaseException:",
+            f"        end_call({arguments})",
+            "        raise",
+        ]
         return found
 
     return lines
@@ -601,7 +703,7 @@ def _load_param(source: _Source, position: int, slot: Slot, where: str, memory: 
     elif code == "externref":
         source.add(f"{name} = externref_from_raw(context, f.{_at(slot.index, 'I')})")
     elif code == "caller":
-        source.add(f"{name} = Caller(memory, lambda: raw_caller(caller))")
+        source.add(f"{name} = Caller(memory, partial(raw_caller, caller))")
     elif code in ("string", "bytes", "array"):
         step = type_.step if code != "string" else 1
         source.add(
@@ -671,12 +773,18 @@ def _store_values(
         code = type_.code
         here = source.name("slot", slot)
         if code in ("int", "duration"):
-            lines = []
-            if type_.size < 4:
-                lines = [f"if not {type_.low} <= {name} <= {type_.high}:", "    raise OverflowError"]
             format: str = type_.format
             view = _WIDENED.get(format, format)
-            _guarded(source, [*lines, f"{frame}.{_at(slot.index, view)} = {name}"], where, here, name)
+            if type_.size < 4:
+                lines = [
+                    f"narrow = {name} if type({name}) is int else index({name})",
+                    f"if not {type_.low} <= narrow <= {type_.high}:",
+                    "    raise OverflowError",
+                    f"{frame}.{_at(slot.index, view)} = narrow",
+                ]
+            else:
+                lines = [f"{frame}.{_at(slot.index, view)} = {name}"]
+            _guarded(source, lines, where, here, name)
         elif code == "float":
             pack = source.name("pack", type_.layout.pack_into)
             _guarded(source, [f"{pack}({frame}.raw, {slot.index * _SLOT}, {name})"], where, here, name)
@@ -698,9 +806,8 @@ def _store_values(
             references.append((slot, name))
         else:
             store = source.name("store", type_.store_value)
-            _guarded(
-                source, [f"put_words({frame}, {where}, {here}, {store}(memory, {name}))"], where, here, name
-            )
+            _guarded(source, [f"words = {store}(memory, {name})"], where, here, name)
+            source.add(f"put_words({frame}, {where}, {here}, words)")
     if references:
         # Made last and together: making a reference may collect those that nothing holds yet.
         values = "".join(f"{name}, " for _, name in references)
@@ -739,15 +846,22 @@ def render_guest(plan: Plan) -> tuple[str, dict[str, Any]]:
     _store_values(source, plan.params, names, where, "s")
     source.add(
         "headroom()",
-        "if not guard.acquire(False):",
+        "me = get_ident()",
+        "if guard.depth and guard.owner != me:",
         f"    raise StoreBusyError({where})",
+        "guard.owner = me",
+        "guard.depth += 1",
+        "watching = False",
         "try:",
+        "    if lent:",
+        "        watching = watch(context_of())",
         "    error = invoke(store._context(), function, s.address, WORDS, s.trap_address)",
         "except ValueError:",
-        f"    raise StaleMemoryError({plan.where + ' was called, but its store is closed'!r}, "
-        "'call it before closing') from None",
+        f"    raise closed({where}) from None",
         "finally:",
-        "    guard.release()",
+        "    guard.depth -= 1",
+        "if watching:",
+        "    unwatch(context_of())",
         "if error is not None or s.trap[0]:",
         "    pointer = s.trap[0]",
         "    s.trap[0] = 0",
@@ -817,9 +931,11 @@ def uninterruptible_entry(function: types.FunctionType) -> None:
     """
     code = function.__code__
     raw = bytearray(code.co_code)
-    if raw and raw[0] == dis.opmap.get("RESUME") and raw[1] == 0:
-        raw[1] = 2
-        function.__code__ = code.replace(co_code=bytes(raw))
+    for at in range(0, len(raw), 2):
+        if raw[at] == dis.opmap["RESUME"]:
+            raw[at + 1] |= 2
+            break
+    function.__code__ = code.replace(co_code=bytes(raw))
 
 
 class HostThunk:
@@ -898,12 +1014,19 @@ def guest_caller(
     text, names = render_guest(plan)
     words = plan.words
     structure = function._func
+
+    def context_of() -> int:
+        try:
+            return _ffi.open_context(store)
+        except ValueError:
+            raise closed(plan.where) from None
+
     names.update(
         pool=[],
         new_slots=lambda: GuestSlots(words),
         new_memory=new_memory,
         store=store,
-        context_of=lambda: _ffi.context_address(store),
+        context_of=context_of,
         function=ctypes.addressof(structure),
         keep=(store, function, structure),
         guard=_ffi.guard_of(store),

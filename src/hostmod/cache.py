@@ -10,6 +10,7 @@ import stat
 import sys
 import tempfile
 from dataclasses import dataclass, fields
+from importlib.metadata import version
 from pathlib import Path
 
 import wasmtime
@@ -127,7 +128,7 @@ class ModuleCache:
         """Return where the compiled form of a guest's bytes is kept, or None without a folder."""
         if self.folder is None:
             return None
-        key = f"{wasmtime.__version__} {sys.platform} {platform.machine()} {settings}"
+        key = f"{version('wasmtime')} {sys.platform} {platform.machine()} {settings}"
         digest = hashlib.sha256(key.encode() + b"\0" + data).hexdigest()
         return self.folder / f"{digest}.cwasm"
 

@@ -29,9 +29,11 @@ class Rewrappable(Protocol):
     @property
     def functions(self) -> Functions:
         """Its functions by name."""
+        ...
 
     def with_functions(self, functions: Functions, /) -> Self:
         """Return the same module with other functions."""
+        ...
 
 
 R = TypeVar("R", bound=Rewrappable)
@@ -82,7 +84,8 @@ def _decorated(name: str, functions: Functions, decorators: tuple[Decorator, ...
 
 
 Selection = str | Iterable[str] | Callable[[str, str], bool] | None
-"""Which functions: names or patterns (``"get"``, ``"kv::get"``, ``"kv::*"``), a predicate of module and name, or all."""
+"""Which functions: names or patterns (``"get"``, ``"kv::get"``, ``"kv::*"``), a predicate of module and name; or all
+of them."""
 
 
 def selects(selection: Selection, module: str, name: str) -> bool:
@@ -135,7 +138,7 @@ class Watched:
         slots = self.function.results
         if not slots:
             return None
-        if self.function.plan.is_tuple:
+        if self.function.plan.is_tuple and isinstance(result, tuple):
             return [plain(slot.type, value, self.limit) for slot, value in zip(slots, result, strict=False)]
         return plain(slots[0].type, result, self.limit)
 
@@ -180,7 +183,7 @@ def log(
         if not selects(functions, module, function.name):
             return function
         wrapped, watched, clock = function.func, Watched(module, function, limit), time.perf_counter_ns
-        fields = {
+        fields: dict[str, Any] = {
             "host_module": module,
             "host_function": function.name,
             "host_arguments": None,
@@ -207,7 +210,7 @@ def log(
                 number = extra["host_errno"] = watched.errno(error)
                 if number is None:
                     extra["host_exception"] = type(error).__name__
-                    outcome = f" PANIC! {type(error).__name__}: {error}"
+                    outcome = f" PANIC! {type(error).__name__}: {message(error)}"
                 else:
                     outcome = f" → ERROR: {error_string(number)}"
                 emit(failure, call + outcome, took, extra)
@@ -245,8 +248,16 @@ def show(type_: GuestType[Any], value: Any) -> str:
     """Show a value; watching a call never changes how it ends."""
     try:
         return str(type_.show(value))
-    except (HostmodError, TypeError, ValueError, AttributeError):
+    except Exception:  # whatever a __repr__ or a show of the author's raises
         return f"{type(value).__name__}?"
+
+
+def message(error: BaseException) -> str:
+    """Say what an exception says; watching a call never changes how it ends."""
+    try:
+        return str(error)
+    except Exception:  # whatever a __str__ of the author's raises
+        return "?"
 
 
 def cut(text: str, limit: int | None) -> str:

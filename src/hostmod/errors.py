@@ -141,6 +141,7 @@ class SegmentationFault(HostmodError):
     """
 
     def __init__(self, offset: int, length: int, size: int | None = None) -> None:
+        offset, length = int(offset), int(length)  # numpy's integers wrap
         super().__init__(offset, length, size)
         self.offset = offset
         self.length = length
@@ -219,17 +220,23 @@ class StaleMemoryError(HostmodError, ValueError):
 
 
 class StoreBusyError(HostmodError, RuntimeError):
-    """A store was entered by a thread while another thread was inside it."""
+    """A store was entered by a thread while another was inside it, or closed while its guest was running."""
 
-    def __init__(self, where: str) -> None:
-        super().__init__(where)
+    def __init__(
+        self,
+        where: str,
+        found: str = "its store is in use by another thread",
+        expected: str = "one thread at a time",
+        write: str = "give each thread a store of its own, or hold a lock around the call",
+    ) -> None:
+        super().__init__(where, found, expected, write)
         self.where = where
+        self.found = found
+        self.expected = expected
+        self.write = write
 
     def __str__(self) -> str:
-        return (
-            f"{self.where}: its store is in use by another thread, expected one thread at a time; "
-            "give each thread a store of its own, or hold a lock around the call"
-        )
+        return f"{self.where}: {self.found}, expected {self.expected}; {self.write}"
 
 
 class ErrnoError(HostmodError, OSError):

@@ -21,9 +21,10 @@ from hostmod.errors import (
     LinkError,
     Mismatch,
     StaleMemoryError,
+    StoreBusyError,
     ViewEscapedError,
 )
-from hostmod.link import FunctionModule, Host, HostModule, close, core_signature, mismatches
+from hostmod.link import FunctionModule, Host, HostModule, close, core_names, core_signature, mismatches
 from hostmod.memory import Memory
 from hostmod.plan import Plan, Slot, caller_frame, plan_of
 from hostmod.types.base import GuestType
@@ -56,9 +57,7 @@ class GuestMemory(Memory):
 
     def _window(self) -> memoryview:
         try:
-            context = self._store._context()
-        except ViewEscapedError:
-            raise
+            context = _ffi.open_context(self._store)
         except ValueError:
             raise StaleMemoryError("its store is closed", "use it before closing the guest") from None
         size = _ffi.memory_data_size(context, self._address)
@@ -75,16 +74,20 @@ class GuestMemory(Memory):
         While the view (or a numpy array made of it) is alive, the store neither runs nor closes: release it first, or
         write ``with memory.view(0, 16) as data:``.
         """
+        if _ffi.guard_of(self._store).depth:
+            raise StoreBusyError(
+                "Guest.memory.view",
+                "its guest is running",
+                "a view that ends with the call",
+                "write Caller.memory.view in a host function",
+            )
         end = self.end(offset, length)
-        root = memoryview(_ffi.array_at(self._base, self._size))
-        _ffi.hold_store(_ffi.context_address(self._store), root.obj, "Guest.memory.view")
-        try:
-            flat = root.cast("B")
-            found = flat[offset:end]
-            flat.release()
-            return found
-        finally:
-            root.release()
+        if not self._size:
+            return memoryview(bytearray())
+        array = _ffi.array_at(self._base, self._size)
+        _ffi.hold_store(self._store, array, "Guest.memory.view")
+        with memoryview(array) as root, root.cast("B") as flat:
+            return flat[offset:end]
 
     def grow(self, pages: int) -> int:
         """Grow by a number of 64 KiB pages; returns how many there were. wasmtime.WasmtimeError past its maximum."""
@@ -190,7 +193,7 @@ def export_caller(
     i32 and i64 come back signed; unsigned arguments (addresses) are taken too.
     """
     type_ = function.type(store)
-    params, results = [str(each) for each in type_.params], [str(each) for each in type_.results]
+    params, results = core_names(type_.params), core_names(type_.results)
     for core in (*params, *results):
         if core not in _CORE_TYPES:
             raise LinkError(
@@ -516,7 +519,7 @@ class Guest:
             self._closed = True
             try:
                 self.store.close()
-            except ViewEscapedError:
+            except (ViewEscapedError, StoreBusyError):
                 self._closed = False
                 raise
             self._stack.close()

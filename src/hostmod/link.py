@@ -402,7 +402,12 @@ class bind:  # noqa: N801  # used as a function: with bind(instance):
 
 def core_signature(type_: wasmtime.FuncType) -> str:
     """Spell a function type as messages do."""
-    return signature([str(each) for each in type_.params], [str(each) for each in type_.results])
+    return signature(core_names(type_.params), core_names(type_.results))
+
+
+def core_names(types: Iterable[wasmtime.ValType]) -> list[str]:
+    """Spell value types as the text format does; wasmtime-py calls an externref anyref."""
+    return ["externref" if str(each) == "anyref" else str(each) for each in types]
 
 
 def mismatches(module: wasmtime.Module, hosts: Iterable[Host]) -> list[Mismatch]:

@@ -71,7 +71,7 @@ class Memory:
         """Return ``offset + length`` if that range lies inside the memory, and raise SegmentationFault if not."""
         stop = offset + length
         size = len(self._window())
-        if offset < 0 or length < 0 or stop > size:
+        if not 0 <= offset <= stop <= size:  # numpy's integers wrap: then the stop is before the offset
             raise SegmentationFault(offset, length, size)
         return stop
 
@@ -79,7 +79,7 @@ class Memory:
         """Copy exactly `length` bytes, never fewer."""
         stop = offset + length
         window = self._window()
-        if offset < 0 or length < 0 or stop > len(window):
+        if not 0 <= offset <= stop <= len(window):
             raise SegmentationFault(offset, length, len(window))
         return bytes(window[offset:stop])
 
@@ -89,14 +89,14 @@ class Memory:
             flat = source.cast("B") if source.format != "B" or source.ndim != 1 else source
             stop = offset + len(flat)
             window = self._window()
-            if offset < 0 or stop > len(window):
+            if not 0 <= offset <= stop <= len(window):
                 raise SegmentationFault(offset, len(flat), len(window))
             window[offset:stop] = flat
 
     def unpack(self, layout: Struct, offset: int) -> tuple[Any, ...]:
         """Read the values of a `struct.Struct` at `offset`."""
         window = self._window()
-        if offset < 0 or offset + layout.size > len(window):
+        if not 0 <= offset <= len(window) - layout.size:
             raise SegmentationFault(offset, layout.size, len(window))
         return layout.unpack_from(window, offset)
 
@@ -106,7 +106,7 @@ class Memory:
         # user's that lets the memory grow.
         data = layout.pack(*values)
         window = self._window()
-        if offset < 0 or offset + layout.size > len(window):
+        if not 0 <= offset <= len(window) - layout.size:
             raise SegmentationFault(offset, layout.size, len(window))
         window[offset : offset + layout.size] = data
 
@@ -134,7 +134,7 @@ class Memory:
 
     def _get(self, layout: Struct, offset: int) -> Any:
         window = self._window()
-        if offset < 0 or offset + layout.size > len(window):
+        if not 0 <= offset <= len(window) - layout.size:
             raise SegmentationFault(offset, layout.size, len(window))
         return layout.unpack_from(window, offset)[0]
 

@@ -193,6 +193,8 @@ class Declaration:
         **options: Any,
     ) -> None:
         super().__init_subclass__(**options)
+        for attribute, value in vars(cls).items():
+            cls._check_free(attribute, value)  # before `name` and `errors` are set below
         if name is not None:
             if not isinstance(name, str) or not name:
                 raise DeclarationError(
@@ -210,9 +212,8 @@ class Declaration:
 
     @classmethod
     def _collect(cls, frame: FrameType | None) -> Iterator[tuple[str, Function]]:
-        methods: dict[
-            str, Any
-        ] = {}  # what stands in for a function may be anything: plan_of says what cannot
+        # What stands in for a function may be anything: plan_of says what cannot.
+        methods: dict[str, Any] = {}
         for base in reversed(cls.__mro__):
             for attribute, value in vars(base).items():
                 if isinstance(value, staticmethod | classmethod) and hasattr(value.__func__, _EXPORT):
@@ -234,13 +235,7 @@ class Declaration:
                     for base in cls.__mro__
                     if attribute in vars(base) and hasattr(vars(base)[attribute], _EXPORT)
                 )
-            if attribute in cls._reserved:
-                raise DeclarationError(
-                    f"{cls.__name__}.{attribute}",
-                    "a function of a name that HostModule itself uses",
-                    "another method name",
-                    f'write @function("{export}") above def {attribute}_',
-                )
+            cls._check_free(attribute, method)
             if not cls.name:
                 raise DeclarationError(
                     cls.__name__,
@@ -266,6 +261,18 @@ class Declaration:
                 plan_of(method, cls.name, export, method=True, errors=cls.errors, frame=frame)
             )
             yield export, Function(plan, method)
+
+    @classmethod
+    def _check_free(cls, attribute: str, value: object) -> None:
+        """Refuse a function of a name that `HostModule` itself uses."""
+        export = getattr(value, _EXPORT, None)
+        if export is not None and attribute in cls._reserved:
+            raise DeclarationError(
+                f"{cls.__name__}.{attribute}",
+                "a function of a name that HostModule itself uses",
+                "another method name",
+                f'write @function("{export}") above def {attribute}_',
+            )
 
     @classmethod
     def _inherited(cls, attribute: str, export: str, method: object) -> Function | None:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Iterable
 
 import wasmtime
 
 from hostmod.inspection import WASI
-from hostmod.link import HostModule, core_signature
+from hostmod.link import HostModule, core_names, core_signature
 
 _PYTHON = {"i32": "Int32", "i64": "Int64", "f32": "Float32", "f64": "Float64", "externref": "ExternRef"}
 """The guest type that says no more than the core type does."""
@@ -47,7 +46,16 @@ def stubs(module: wasmtime.Module, guest: str = "the guest") -> str:
     taken: set[str] = {"HostModule", "function", *_PYTHON.values(), *used}
     for name, functions in modules.items():
         bodies.append(_class(name, functions, used, taken))
-    lines = [f'"""Host modules for {_quoted(guest)}."""', "", "from __future__ import annotations", ""]
+    lines = [
+        f'"""Host modules for {_quoted(guest)}.',
+        "",
+        "A guest's imports say how wide each value is, and not what it means. Where an Int32 is an address, write Pointer[T] or",
+        "CString; where it is an address and the next one a length, write one String, Bytes, Array[T] or List[T] for both.",
+        '"""',
+        "",
+        "from __future__ import annotations",
+        "",
+    ]
     if modules:
         lines.append("from hostmod import HostModule, function")
         if used:
@@ -79,7 +87,7 @@ def _class(
 
 
 def _method(name: str, type_: wasmtime.FuncType, used: set[str], taken: set[str]) -> list[str]:
-    params, results = [str(each) for each in type_.params], [str(each) for each in type_.results]
+    params, results = core_names(type_.params), core_names(type_.results)
     strange = sorted({core for core in (*params, *results) if core not in _PYTHON})
     if strange:
         return [
@@ -93,23 +101,11 @@ def _method(name: str, type_: wasmtime.FuncType, used: set[str], taken: set[str]
     types = [_PYTHON[core] for core in results]
     result = "None" if not types else types[0] if len(types) == 1 else f"tuple[{', '.join(types)}]"
     mark = "@function" if method == name else f"@function({_string(name)})"
-    hint = [f"        # {text}" for text in _hints(params)]
     return [
         f"    {mark}",
         f"    def {method}(self{arguments}) -> {result}:",
-        *hint,
         f"        raise NotImplementedError({_string(name)})",
     ]
-
-
-def _hints(params: list[str]) -> Iterable[str]:
-    pairs = [
-        f"arg{index}, arg{index + 1}"
-        for index in range(len(params) - 1)
-        if params[index] == params[index + 1] == "i32"
-    ]
-    if pairs:
-        yield f"If {' or '.join(pairs)} is a pointer and a length, write String, Bytes or List[T] for both."
 
 
 def _words(text: str) -> list[str]:

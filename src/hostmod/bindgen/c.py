@@ -28,7 +28,7 @@ from hostmod.types.view import ArrayType, BytesType
 RESERVED = frozenset(
     "auto break case char const continue default do double else enum extern float for goto if inline int long register "
     "restrict return short signed sizeof static struct switch typedef union unsigned void volatile while bool true false "
-    "asm typeof alignas alignof static_assert thread_local nullptr constexpr".split()
+    "asm typeof alignas alignof static_assert thread_local nullptr constexpr errno NULL EOF stdin stdout stderr assert".split()
 )
 
 CORE = {"i32": "uint32_t", "i64": "uint64_t", "f32": "float", "f64": "double", "externref": "__externref_t"}
@@ -78,6 +78,7 @@ class _Writer:
         self.interface = interface
         self.prefix = snake(interface.name)
         self.names = Names(RESERVED)
+        self.tags: dict[Type, str] = {}
 
     def lines(self) -> list[str]:
         found = self.interface
@@ -130,7 +131,8 @@ class _Writer:
         tag = self.tag(type_)
         members = {name: int(member) for name, member in type_.cls.__members__.items()}
         lines.append(f"typedef {self.spell(type_.base)} {tag};")
-        names = {name: f"{tag.upper()}_{shout(name)}" for name in members}
+        prefix = tag.removesuffix("_t").upper()
+        names = {name: self.names.take(f"{prefix}_{shout(name)}") for name in members}
         if all(-(2**31) <= value < 2**31 for value in members.values()):
             inner = [f"    {names[name]} = {value}," for name, value in members.items()]
             return [*lines, "enum {", *inner, "};"]
@@ -154,14 +156,20 @@ class _Writer:
 
     def tag(self, type_: Type) -> str:
         """Name a type that has to be declared, or a part of such a name."""
-        if isinstance(type_, StructType | EnumType):
-            return f"{self.prefix}_{snake(type_.cls.__name__)}"
-        if isinstance(type_, ListType | ArrayType):
-            return f"{self.prefix}_list_of_{self.short(type_.element)}"
-        return f"{self.prefix}_{snake(type_.name)}"
-
-    def short(self, type_: Type) -> str:
-        return snake(str(type_))
+        if type_ not in self.tags:
+            if isinstance(type_, EnumType):
+                name = f"{self.prefix}_{snake(type_.cls.__name__)}_t"
+            elif isinstance(type_, StructType):
+                name = f"{self.prefix}_{snake(type_.cls.__name__)}"
+            elif isinstance(type_, ListType | ArrayType):
+                name = f"{self.prefix}_list_of_{snake(str(type_.element))}"
+            else:
+                name = f"{self.prefix}_{snake(type_.name)}"
+            # Structs have names of their own in C, apart from functions.
+            while name in self.tags.values():
+                name += "_"
+            self.tags[type_] = name
+        return self.tags[type_]
 
     def declare(self, type_: Type, name: str) -> str:
         """Spell a declaration of a name in memory."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
-import os
 import platform
 import sys
 from collections.abc import Sequence
@@ -34,13 +32,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def version_text() -> str:
     """Say which versions serve, on what, and through which trampoline."""
-    import wasmtime
+    from importlib.metadata import version
 
     import hostmod
 
     lines = [
         f"hostmod {hostmod.__version__}",
-        f"wasmtime {wasmtime.__version__}",
+        f"wasmtime {version('wasmtime')}",
         f"{platform.python_implementation()} {platform.python_version()} on {platform.system()} {platform.machine()}",
         f"trampoline {trampoline_text()}",
     ]
@@ -52,14 +50,4 @@ def trampoline_text() -> str:
     from hostmod import trampoline
 
     name = trampoline.active.NAME
-    if name == "c":
-        return "c"
-    if os.environ.get("HOSTMOD_NO_EXTENSIONS"):
-        return f"{name} (not c: HOSTMOD_NO_EXTENSIONS is set)"
-    if importlib.util.find_spec("hostmod._trampoline_c") is None:
-        return f"{name} (not c: the extension is not built for this Python)"
-    try:
-        importlib.import_module("hostmod._trampoline_c")
-    except Exception as error:  # whatever it says is the reason
-        return f"{name} (not c: {error})"
-    return f"{name} (not c: {getattr(trampoline, 'reason', '') or 'it stepped aside'})"
+    return f"{name} (not c: {trampoline.reason})" if trampoline.reason else name

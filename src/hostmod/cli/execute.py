@@ -23,7 +23,7 @@ from hostmod.decorators import Decorator, decorate
 from hostmod.errors import LinkError
 from hostmod.guest import Guest, instantiate
 from hostmod.inspection import WASI
-from hostmod.link import FunctionModule, HostModule, core_signature
+from hostmod.link import FunctionModule, HostModule, core_names, core_signature
 from hostmod.profile import Profile, profile
 from hostmod.trace import trace
 
@@ -170,11 +170,11 @@ def _wasi(
 
 
 def _python_wasi(plan: Plan, decorators: list[Decorator]) -> HostModule:
-    from hostmod.wasi import MemoryFS, Wasi
+    from hostmod.wasi import MemoryFS, ReadOnly, Wasi
 
     preopens: dict[str, Any] = {}
     for host, guest, read_only in plan.mounts:
-        preopens[guest] = _read_only(host) if read_only else host
+        preopens[guest] = ReadOnly(host) if read_only else host
     for guest in plan.mem_dirs:
         preopens[guest] = MemoryFS()
     cls: Any = decorate(Wasi, *decorators) if decorators else Wasi
@@ -187,12 +187,6 @@ def _python_wasi(plan: Plan, decorators: list[Decorator]) -> HostModule:
         preopens=preopens,
     )
     return made
-
-
-def _read_only(host: str) -> Any:
-    from hostmod import wasi
-
-    return wasi.ReadOnly(host)
 
 
 def _run(plan: Plan, guest: Guest) -> int:
@@ -230,7 +224,7 @@ def _invoke(plan: Plan, guest: Guest) -> int:
         )
     type_ = raw.type(guest.store)
     signature = f"{name}{core_signature(type_)}"
-    wanted = [str(each) for each in type_.params]
+    wanted = core_names(type_.params)
     if len(wanted) != len(plan.arguments):
         raise click.UsageError(
             f"{signature} takes {len(wanted)} argument{'' if len(wanted) == 1 else 's'}, "

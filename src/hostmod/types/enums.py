@@ -91,7 +91,8 @@ class EnumType(GuestType[Any]):
         )
 
     def _choices(self) -> str:
-        names = [f"{member.name}={int(member)}" for member in self.cls.__members__.values()]
+        members = self.cls.__members__.items()
+        names = [f"{name}={int(member)}" for name, member in members if member.name == name]  # no aliases
         return ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
 
     def number(self, value: Any) -> int:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import builtins  # inside Pointer, type is its field
 import typing
 from collections.abc import Iterable, Iterator, Sequence
 from struct import Struct
-from typing import Any, Generic, TypeAlias, TypeVar, overload
+from typing import Any, Generic, TypeVar, overload
 
 from hostmod.errors import ConversionError, DeclarationError, HostmodError
 from hostmod.memory import FixedSizeMemory, Memory
 from hostmod.types.base import GuestType, Word, WordsType, describe, resolve_object
 
 T = TypeVar("T")
-
-_Type: TypeAlias = type[T]  # inside Pointer, type is its field
+U = TypeVar("U")  # of methods that are called on the bare class, which has no T
 
 MAX_SHOWN_ITEMS = 8
 """Elements of a list that a log line shows."""
@@ -60,6 +60,10 @@ class Pointer(Generic[T]):
     offset: int
     type: GuestType[Any]
 
+    @overload
+    def __init__(self, memory: Memory, offset: int, type: builtins.type[T] | GuestType[T]) -> None: ...
+    @overload
+    def __init__(self, memory: Memory, offset: int, type: object = None) -> None: ...
     def __init__(self, memory: Memory, offset: int, type: object = None) -> None:
         """Point to `offset` (in bytes, unsigned) in `memory`; `type` is T, unless ``Pointer[T](...)`` names it."""
         self.memory = memory
@@ -80,12 +84,21 @@ class Pointer(Generic[T]):
         if self.type is _UNTYPED:
             self.type = found
 
+    @overload
     @classmethod
-    def new(cls, type: _Type[T], value: T | None = None) -> Pointer[T]:
+    def new(cls, type: builtins.type[U], value: U | None = None) -> Pointer[U]: ...
+    @overload
+    @classmethod
+    def new(cls, type: object, value: U) -> Pointer[U]: ...
+    @overload
+    @classmethod
+    def new(cls, type: object) -> Pointer[Any]: ...
+    @classmethod
+    def new(cls, type: object, value: Any = None) -> Pointer[Any]:
         """Make room for one `type` in a memory of the host's own, holding `value` or zeros."""
         guest_type = resolve_object(type, "Pointer.new")
         memory = FixedSizeMemory(guest_type.size + 65536)
-        pointer: Pointer[T] = cls(memory, memory.allocate(guest_type.size, guest_type.align), guest_type)
+        pointer: Pointer[Any] = cls(memory, memory.allocate(guest_type.size, guest_type.align), guest_type)
         if value is not None:
             pointer.store(value)
         return pointer
@@ -164,13 +177,19 @@ class List(Generic[T]):
         self.pointer = pointer
         self.length = length
 
+    @overload
     @classmethod
-    def new(cls, type: _Type[T], values: Iterable[T]) -> List[T]:
+    def new(cls, type: builtins.type[U], values: Iterable[U]) -> List[U]: ...
+    @overload
+    @classmethod
+    def new(cls, type: object, values: Iterable[U]) -> List[U]: ...
+    @classmethod
+    def new(cls, type: object, values: Iterable[Any]) -> List[Any]:
         """Store `values` in a memory of the host's own."""
         guest_type = resolve_object(type, "List.new")
         items = list(values)
         memory = FixedSizeMemory(len(items) * guest_type.size + 65536)
-        pointer: Pointer[T] = Pointer(
+        pointer: Pointer[Any] = Pointer(
             memory, memory.allocate(len(items) * guest_type.size, guest_type.align), guest_type
         )
         for index, item in enumerate(items):

@@ -147,14 +147,14 @@ class StructType(GuestType[Any]):
             lines += [
                 "def load(memory, offset):",
                 "    window = memory._window()",
-                f"    if offset < 0 or offset + {self.size} > len(window):",
+                f"    if not 0 <= offset <= len(window) - {self.size}:",
                 f"        raise SegmentationFault(offset, {self.size}, len(window))",
                 f"    {', '.join(values)}, = unpack(window, offset)",
                 f"    return {inline.load(values)}",
                 "def store(memory, offset, value):",
                 f"    data = pack({', '.join(inline.store('value'))})",
                 "    window = memory._window()",
-                f"    if offset < 0 or offset + {self.size} > len(window):",
+                f"    if not 0 <= offset <= len(window) - {self.size}:",
                 f"        raise SegmentationFault(offset, {self.size}, len(window))",
                 f"    window[offset : offset + {self.size}] = data",
             ]

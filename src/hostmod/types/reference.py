@@ -33,6 +33,7 @@ class ExternRefType(GuestType[Any]):
 
 EXTERNREF = ExternRefType()
 ExternRef = Annotated[Any, EXTERNREF]
+"""Any Python object that the guest holds: one externref."""
 
 
 class Caller:

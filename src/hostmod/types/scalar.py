@@ -258,14 +258,26 @@ DURATION = DurationType()
 ERRNO = ErrnoType()
 
 Int8 = Annotated[int, INT8]
+"""A signed 8-bit integer: one i32, 1 byte in memory."""
 Int16 = Annotated[int, INT16]
+"""A signed 16-bit integer: one i32, 2 bytes in memory."""
 Int32 = Annotated[int, INT32]
+"""A signed 32-bit integer: one i32, 4 bytes in memory."""
 Int64 = Annotated[int, INT64]
+"""A signed 64-bit integer: one i64, 8 bytes in memory."""
 Uint8 = Annotated[int, UINT8]
+"""An unsigned 8-bit integer: one i32, 1 byte in memory."""
 Uint16 = Annotated[int, UINT16]
+"""An unsigned 16-bit integer: one i32, 2 bytes in memory."""
 Uint32 = Annotated[int, UINT32]
+"""An unsigned 32-bit integer: one i32, 4 bytes in memory."""
 Uint64 = Annotated[int, UINT64]
+"""An unsigned 64-bit integer: one i64, 8 bytes in memory."""
 Float32 = Annotated[float, FLOAT32]
+"""An IEEE 754 binary32 number: one f32, 4 bytes in memory."""
 Float64 = Annotated[float, FLOAT64]
+"""An IEEE 754 binary64 number: one f64, 8 bytes in memory."""
 Bool = Annotated[bool, BOOL]
+"""A truth value: one i32, 1 byte in memory."""
 Errno = Annotated[int, ERRNO]
+"""An error number, 0 for success: one i32, 4 bytes in memory."""

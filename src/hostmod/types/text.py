@@ -106,4 +106,6 @@ STRING = StringType()
 CSTRING = CStringType()
 
 String = Annotated[str, STRING]
+"""Text in UTF-8: two i32, a pointer and a length in bytes."""
 CString = Annotated[str, CSTRING]
+"""Text in UTF-8: one i32, a pointer to bytes that end with a NUL."""

@@ -96,6 +96,7 @@ class ArrayType(BytesType):
 
 BYTES = BytesType()
 Bytes = Annotated[memoryview, BYTES]
+"""Guest memory as a writable memoryview: two i32, a pointer and a length in bytes."""
 
 if TYPE_CHECKING:
     Array = Annotated[memoryview[T], BYTES]

@@ -462,8 +462,8 @@ class ChoiceType(IntegerType):
             return str(int(value))
 
 
-# As parameters all of them are 32 or 64 bits wide, so that a bit outside the narrower type of the specification is seen,
-# and refused, in place of dropped.
+# As parameters all of them are 32 or 64 bits wide, so that a bit outside the narrower type of the specification is
+# seen, and refused, in place of dropped.
 RightsParam = Annotated[int, FlagsType(Rights, "i64", "Q")]
 FdFlagsParam = Annotated[int, FlagsType(FdFlags, "i32", "I")]
 LookupFlagsParam = Annotated[int, FlagsType(LookupFlags, "i32", "I")]

@@ -7,11 +7,11 @@ import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from typing import Any, ClassVar, TypeAlias
 
-from hostmod.wasi.abi import Errno, FdFlags, Filestat, FileType, Whence, WasiError
+from hostmod.wasi.abi import Errno, FdFlags, Filestat, FileType, WasiError, Whence
 from hostmod.wasi.system import MAX_OFFSET, Access, Directory, Entry, File
 
 Content: TypeAlias = "bytes | bytearray | memoryview | str | File | Mapping[str, Content]"
-"""What a tree is made of: the bytes of a file (text is UTF-8), an open `File` of one's own, or a directory's contents."""
+"""What a tree is made of: a file's bytes (text is UTF-8), an open `File` of one's own, or a directory's contents."""
 
 MAX_NAME = 255
 """Bytes of a name. Source: NAME_MAX of Linux."""
@@ -388,6 +388,8 @@ class MemoryFile(File):
     def pwrite(self, data: bytes, offset: int) -> int:
         if not self._writable:
             raise WasiError(Errno.BADF)
+        if self._append:
+            offset = len(self._node.data)  # as Linux does, and as "fdflags: Record" says of append
         return self._node.write(data, offset) if data else 0
 
     def seek(self, offset: int, whence: int) -> int:
@@ -527,8 +529,8 @@ class MemoryFS(MutableMapping[str, Any]):
             node = _Given(self, content)
         else:
             raise TypeError(
-                f"MemoryFS[{path!r}]: {type(content).__name__}, expected bytes, text, a mapping or a hostmod.wasi.File; "
-                "for a Python stream, write InputStream(stream) or OutputStream(stream)"
+                f"MemoryFS[{path!r}]: {type(content).__name__}, expected bytes, text, a mapping or a "
+                "hostmod.wasi.File; for a Python stream, write InputStream(stream) or OutputStream(stream)"
             )
         if old is not None:
             directory.remove_file(name)
@@ -625,4 +627,3 @@ class ZipFS:
 
     def root(self) -> Directory:
         return self._shown.root()
-

@@ -127,7 +127,7 @@ class _ReadOnlyFile(File):
 
 
 class Mounts:
-    """A System that shows several under one root: ``Mounts({"/": "some/dir", "/data": MemoryFS(), "/lib": ReadOnly("lib")})``.
+    """A System that shows several under one root: ``Mounts({"/": "some/dir", "/data": MemoryFS()})``.
 
     What is mounted hides what its place held before; places that nothing else has are made up. A mounted directory can
     be neither renamed nor removed (BUSY), and nothing can be moved or linked from one System into another (XDEV).
@@ -280,4 +280,3 @@ class _MountDirectory(Directory):
     def close(self) -> None:
         if self._inner is not None:
             self._inner.close()
-

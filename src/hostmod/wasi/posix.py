@@ -13,7 +13,7 @@ import stat as _stat
 import struct
 from collections.abc import Callable, Iterator
 
-from hostmod.wasi.abi import Advice, Errno, FdFlags, Filestat, FileType, Whence, WasiError
+from hostmod.wasi.abi import Advice, Errno, FdFlags, Filestat, FileType, WasiError, Whence
 from hostmod.wasi.system import Access, Directory, Entry, File
 
 _ENTER = os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC | getattr(os, "O_PATH", 0)

@@ -19,6 +19,7 @@ replaced while a path is walked, each step opens a name inside a directory that 
 from __future__ import annotations
 
 from types import TracebackType
+from typing import Self
 
 from hostmod.wasi.abi import Errno, Filestat, FileType, WasiError, errno_of
 from hostmod.wasi.system import Directory
@@ -38,8 +39,8 @@ def number_of(error: WasiError | OSError) -> Errno:
 class Walk:
     """One path, walked to its last component: `name` in `directory`, or `directory` itself where `name` is None.
 
-    `must_be_directory` says that the path ends in a slash (or in what means the same). Leaving the ``with`` block closes
-    what the walk opened, but not `root`.
+    `must_be_directory` says that the path ends in a slash (or in what means the same). Leaving the ``with`` block
+    closes what the walk opened, but not `root`.
     """
 
     __slots__ = ("_held", "_links", "_names", "_pending", "_root", "directory", "must_be_directory", "name")
@@ -164,7 +165,7 @@ class Walk:
         self._go()
 
     def stat(self, follow: bool) -> Filestat:
-        """Return the attributes of what the path leads to, walking on through links if `follow` (or a slash) says so."""
+        """Return the attributes of what the path leads to, beyond links if `follow` (or a slash) says so."""
         while True:
             if self.name is None:
                 return self.directory.filestat()
@@ -183,7 +184,7 @@ class Walk:
             for directory in held:
                 directory.close()
 
-    def __enter__(self) -> Walk:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

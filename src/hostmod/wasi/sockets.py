@@ -10,7 +10,7 @@ from hostmod.wasi.system import File
 
 
 class SocketFile(File):
-    """A socket: listening, connected or for datagrams. It belongs to the embedder; one that it accepted, to the guest."""
+    """A socket: listening, connected or for datagrams. It is the embedder's; one that it accepted is the guest's."""
 
     __slots__ = ("_owned", "filetype", "socket")
 
@@ -45,7 +45,9 @@ class SocketFile(File):
     def shutdown(self, how: int) -> None:
         """End directions, by bits of `SdFlags`."""
         both = SdFlags.RD | SdFlags.WR
-        self.socket.shutdown({SdFlags.RD: socket.SHUT_RD, SdFlags.WR: socket.SHUT_WR, both: socket.SHUT_RDWR}[how])
+        self.socket.shutdown(
+            {SdFlags.RD: socket.SHUT_RD, SdFlags.WR: socket.SHUT_WR, both: socket.SHUT_RDWR}[how]
+        )
 
     def set_flags(self, flags: int) -> None:
         if flags & ~FdFlags.NONBLOCK:

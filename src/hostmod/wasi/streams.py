@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import io
 import os
 import select
@@ -97,22 +98,23 @@ class InputStream(_Stream):
     def __init__(self, source: Source) -> None:
         super().__init__(source)
         self._left = b""
-        self._stream: Any = source
         self._maybe_buffered = False
+        self._stream: Any = source
+        stream = self._stream  # which of its kinds it is, the attributes say
         self._read: Callable[[int], Any]
-        if isinstance(source, bytes | bytearray | memoryview):
-            self._read = io.BytesIO(source).read
-        elif isinstance(source, str):
-            self._read = io.BytesIO(source.encode()).read
-        elif isinstance(source, io.TextIOBase):
-            self._read = source.readline  # read() would wait for as many characters as it is asked for
-        elif isinstance(source, io.BufferedIOBase) or hasattr(source, "read1"):
-            self._read = source.read1  # type: ignore[union-attr]  # it has one
-            self._maybe_buffered = self._fd is not None and hasattr(source, "peek")
-        elif hasattr(source, "read"):
-            self._read = source.read
-        elif callable(source):
-            self._read = source
+        if isinstance(stream, bytes | bytearray | memoryview):
+            self._read = io.BytesIO(stream).read
+        elif isinstance(stream, str):
+            self._read = io.BytesIO(stream.encode()).read
+        elif isinstance(stream, io.TextIOBase):
+            self._read = stream.readline  # read() would wait for as many characters as it is asked for
+        elif hasattr(stream, "read1"):
+            self._read = stream.read1
+            self._maybe_buffered = self._fd is not None and hasattr(stream, "peek")
+        elif hasattr(stream, "read"):
+            self._read = stream.read
+        elif callable(stream):
+            self._read = stream
         else:
             raise TypeError(
                 f"stdin: {source!r}, expected bytes, text, a stream to read from, or a function of a number of bytes"
@@ -166,9 +168,9 @@ class InputStream(_Stream):
 class OutputStream(_Stream):
     """A file that a guest writes to, on anything a Python program has to write to.
 
-    A text stream gets UTF-8 decoded, with U+FFFD for what is none; a character that is split over two writes is whole. A
-    stream that has a descriptor is flushed after each write, so that it is seen when the guest thinks it is. The stream
-    is not closed.
+    A text stream gets UTF-8 decoded, with U+FFFD for what is none; a character that is split over two writes is whole.
+    A stream that has a descriptor is flushed after each write, so that it is seen when the guest thinks it is. The
+    stream is not closed.
 
     >>> pieces = []
     >>> OutputStream(pieces.append).write(b"hello")
@@ -181,23 +183,22 @@ class OutputStream(_Stream):
 
     def __init__(self, target: Target) -> None:
         super().__init__(target)
-        self._stream: Any = target
         self._decode: Callable[[bytes], str] | None = None
         self._flush: Callable[[], object] | None = None
-        if isinstance(target, io.TextIOBase) or _is_text(target):
-            self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
+        self._stream: Any = target
+        stream = self._stream
         self._write: Callable[[Any], Any]
-        if hasattr(target, "write"):
-            self._write = target.write
+        if hasattr(stream, "write"):
+            self._write = stream.write
+            if isinstance(stream, io.TextIOBase) or isinstance(getattr(stream, "encoding", None), str):
+                # Or of no class of io's, but with an encoding: a replacement of sys.stdout, for example.
+                self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
             if self._fd is not None:
-                self._flush = getattr(target, "flush", None)
-        elif callable(target):
-            self._write = target
+                self._flush = getattr(stream, "flush", None)
+        elif callable(stream):
+            self._write = stream
         else:
             raise TypeError(f"stdout: {target!r}, expected a stream to write to, or a function of bytes")
-        if type(target) is io.BytesIO:
-            # Nothing can be partial, text, or in need of a flush.
-            self.write = self._write  # type: ignore[method-assign]  # one call less
 
     def write(self, data: bytes) -> int:
         if self._nonblocking and self.ready(True) is None:
@@ -232,15 +233,8 @@ class OutputStream(_Stream):
     datasync = sync
 
     def close(self) -> None:
-        try:
+        with contextlib.suppress(ValueError):  # it is closed
             self.sync()
-        except ValueError:
-            pass  # it is closed
-
-
-def _is_text(stream: object) -> bool:
-    """Say whether a stream of no io class takes text: it says which encoding, as sys.stdout's replacements do."""
-    return hasattr(stream, "write") and isinstance(getattr(stream, "encoding", None), str)
 
 
 def input_of(source: Source | None) -> File:

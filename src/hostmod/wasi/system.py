@@ -111,7 +111,7 @@ class File:
         return 1
 
     def fileno(self) -> int | None:
-        """Return a descriptor of the host's that `select` can wait on while `ready` says None; None if there is none."""
+        """Return a descriptor of the host's to wait on while `ready` says None; None if there is none."""
         return None
 
     def close(self) -> None:
@@ -121,8 +121,8 @@ class File:
 class Directory:
     """An open directory. Every name is one component, and symbolic links are never followed.
 
-    Where a name must be there and is not: NOENT; where it must not be and is: EXIST; where it must be a directory and is
-    not (a link to one is none): NOTDIR.
+    Where a name must be there and is not: NOENT; where it must not be and is: EXIST; where it must be a directory and
+    is not (a link to one is none): NOTDIR.
     """
 
     def filestat(self) -> Filestat:
@@ -142,7 +142,7 @@ class Directory:
         raise WasiError(Errno.NOENT)
 
     def reach(self, names: list[str]) -> Directory | None:
-        """Do what `enter` for each of several names would do, at once, if there is a faster way; None if there is not."""
+        """Do what `enter` would do for one name after the other, at once; None where there is no faster way."""
         return None
 
     def open_directory(self, name: str | None) -> Directory:
@@ -242,8 +242,13 @@ class MachineClock:
         return self._clocks[clock]()
 
     def resolution(self, clock: int) -> int:
-        name = ("time", "monotonic", "process_time", "thread_time")[clock]
-        return max(1, round(time.get_clock_info(name).resolution * 1e9))
+        info = (
+            time.get_clock_info("time"),
+            time.get_clock_info("monotonic"),
+            time.get_clock_info("process_time"),
+            time.get_clock_info("thread_time"),
+        )[clock]
+        return max(1, round(info.resolution * 1e9))
 
     def sleep(self, nanoseconds: int) -> None:
         time.sleep(min(nanoseconds, MAX_SLEEP) / 1e9)
@@ -266,7 +271,7 @@ class FunctionClock:
 
 
 class ManualClock:
-    """A clock that stands still until someone moves it: the embedder, or a guest that sleeps. `step` passes at each look.
+    """A clock that stands still until the embedder moves it, or the guest sleeps; `step` passes at each look.
 
     >>> clock = ManualClock(1_000)
     >>> clock.sleep(500)

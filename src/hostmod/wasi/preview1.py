@@ -1,0 +1,1042 @@
+"""`wasi_snapshot_preview1`: decode what the guest passes, ask the System, store the answer.
+
+Nothing here touches the operating system, and no System sees guest memory: bytes are copied once, on the way in or out.
+
+Source: WebAssembly/WASI, branch wasi-0.1, preview1/docs.md, "Functions". A pointer outside the guest's memory traps;
+all else that a guest can do wrong is answered with an errno.
+"""
+
+from __future__ import annotations
+
+import os
+import random as _random
+import socket
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from struct import Struct, unpack
+from typing import Annotated, Any
+
+from hostmod.errors import Exit
+from hostmod.link import HostModule
+from hostmod.module import function
+from hostmod.types import Bytes, Error, Int64, Pointer, StringType, Uint8, Uint16, Uint32, Uint64
+from hostmod.wasi import abi
+from hostmod.wasi.abi import (
+    DIRECTORY_RIGHTS,
+    FILE_RIGHTS,
+    PREOPEN_DIRECTORY,
+    SOCKET_RIGHTS,
+    STREAM_RIGHTS,
+    Advice,
+    AdviceParam,
+    ClockId,
+    ClockIdParam,
+    Errno,
+    Event,
+    EventRwFlags,
+    EventType,
+    FdFlags,
+    FdFlagsParam,
+    Fdstat,
+    Filestat,
+    FileType,
+    FstFlags,
+    FstFlagsParam,
+    LookupFlags,
+    LookupFlagsParam,
+    OFlags,
+    OFlagsParam,
+    Prestat,
+    RiFlags,
+    RiFlagsParam,
+    Rights,
+    RightsParam,
+    RoFlags,
+    SdFlags,
+    SdFlagsParam,
+    Signal,
+    SignalParam,
+    SubclockFlags,
+    Subscription,
+    WasiError,
+    Whence,
+    WhenceParam,
+    errno_of,
+    mask,
+)
+from hostmod.wasi.mounts import Tree, system_of
+from hostmod.wasi.sandbox import Walk, number_of
+from hostmod.wasi.sockets import SocketFile
+from hostmod.wasi.streams import Source, Target, input_of, output_of
+from hostmod.wasi.system import MAX_OFFSET, Access, Clock, Directory, File, FunctionClock, MachineClock
+from hostmod.wasi.waiting import Wanted, wait
+
+Path = Annotated[str, StringType(errors="surrogateescape")]
+"""A path as the guest passes it; `Wasi._walk` refuses what is no UTF-8 with an errno, where String would trap."""
+
+IoVec = Pointer[Uint64]
+"""The first of the guest's buffers: an address in the low half of the word, a length in bytes in the high half.
+
+Source: "iovec: Record" and "ciovec: Record", of which this is the little-endian form. A pointer costs less than an
+array, and most calls have one buffer.
+"""
+
+_LOW = 0xFFFF_FFFF
+
+_DIRENT = Struct("<QQIB3x")
+"""`Dirent`, for entries that are packed many at a time."""
+
+_CLOCKS = len(ClockId)
+_ADVICE = len(Advice)
+_FDFLAGS, _OFLAGS, _FSTFLAGS = mask(FdFlags), mask(OFlags), mask(FstFlags)
+_RIFLAGS, _SDFLAGS, _RIGHTS = mask(RiFlags), mask(SdFlags), mask(Rights)
+
+# Rights whose bits are asked for at each call, by a shorter way than through their class.
+_READ, _WRITE = Rights.FD_READ, Rights.FD_WRITE
+
+
+class Descriptor:
+    """What a descriptor of the guest's stands for: a directory or a file, and what may be done with it."""
+
+    __slots__ = ("directory", "entries", "file", "filetype", "flags", "inheriting", "name", "rights")
+
+    def __init__(
+        self,
+        file: File | None,
+        directory: Directory | None,
+        filetype: FileType,
+        rights: int,
+        inheriting: int = 0,
+        flags: int = 0,
+        name: bytes | None = None,
+    ) -> None:
+        self.file = file
+        self.directory = directory
+        self.filetype = filetype
+        self.rights = rights
+        self.inheriting = inheriting
+        self.flags = flags
+        self.name = name
+        """The name it was preopened under; None if it was not."""
+        self.entries: list[tuple[bytes, int, int]] | None = None
+        """What a directory held when it was last read from its start."""
+
+    def close(self) -> None:
+        """Let go of what it stands for."""
+        found = self.directory if self.file is None else self.file
+        if found is not None:
+            found.close()
+
+
+class Wasi(HostModule, name="wasi_snapshot_preview1", errors={OSError: errno_of}):
+    """The system that a program compiled for ``wasm32-wasi`` runs on, as the embedder would have it.
+
+    ::
+
+        wasi = Wasi(args=["prog", "x"], env={"A": "1"}, stdin=b"data", stdout=io.BytesIO(), stderr=sys.stderr,
+                    preopens={"/": "some/dir", "/data": MemoryFS({"a.txt": b"hi"})})
+        with hostmod.instantiate("prog.wasm", wasi) as guest:
+            code = guest.run()
+
+    Whatever is not given, the guest does not have: no arguments, no environment, nothing to read, no files; what it
+    writes is dropped. Make one for each guest: descriptors are state.
+
+    Args:
+        args: the arguments, of which the first is the program's name.
+        env: the environment.
+        stdin: bytes, text, a stream opened for reading, a function of how many bytes are wanted, or a `File`.
+        stdout, stderr: a stream opened for writing, a function that takes bytes, or a `File`.
+        preopens: directories by the name that the guest knows them by: a path of the host's, a `MemoryFS`, or any other
+            `System`.
+        sockets: sockets for the guest, at the descriptors after those of the preopened directories.
+        clock: a `Clock`, or a function that returns nanoseconds; the machine's clocks if not given.
+        random: a `random.Random`, or a function that returns as many bytes as it is asked for; the operating system's
+            randomness if not given.
+        max_open_files: descriptors open at the same time; MFILE past it.
+        max_entries: entries of one directory that are listed; NOMEM past it.
+        max_path: bytes of a path; NAMETOOLONG past it.
+        max_buffers: buffers of one read or write; INVAL past it.
+        max_transfer: bytes of one read or write; what is more is left to the next.
+        max_subscriptions: subscriptions of one poll; INVAL past it.
+
+    Raises:
+        OSError: a directory of the host's could not be opened.
+        ValueError, TypeError: an argument is not what it should be.
+    """
+
+    def __init__(
+        self,
+        args: Iterable[str | bytes] = (),
+        env: Mapping[str, str] | None = None,
+        stdin: Source | None = None,
+        stdout: Target | None = None,
+        stderr: Target | None = None,
+        preopens: Mapping[str, Tree] | None = None,
+        sockets: Sequence[socket.socket] = (),
+        clock: Clock | Callable[[], int] | None = None,
+        random: _random.Random | Callable[[int], bytes] | None = None,
+        *,
+        max_open_files: int = 512,
+        max_entries: int = 1 << 18,
+        max_path: int = 4096,
+        max_buffers: int = 1024,
+        max_transfer: int = 1 << 26,
+        max_subscriptions: int = 4096,
+    ) -> None:
+        self._args = [_encoded("args", each) for each in args]
+        self._env = [_encoded("env", f"{key}={value}") for key, value in (env or {}).items()]
+        self._clock = _clock_of(clock)
+        self._time = self._clock.time
+        self._random = _random_of(random)
+        self._max_open_files = max_open_files
+        self._max_entries = max_entries
+        self._max_path = max_path
+        self._max_buffers = max_buffers
+        self._max_transfer = max_transfer
+        self._max_subscriptions = max_subscriptions
+        self._open: dict[int, Descriptor] = {}
+        try:
+            self._add_stream(input_of(stdin), STREAM_RIGHTS & ~_WRITE)
+            self._add_stream(output_of(stdout), STREAM_RIGHTS & ~_READ)
+            self._add_stream(output_of(stderr), STREAM_RIGHTS & ~_READ)
+            for name, tree in (preopens or {}).items():
+                root = system_of(tree).root()
+                self._add(
+                    Descriptor(
+                        None,
+                        root,
+                        FileType.DIRECTORY,
+                        DIRECTORY_RIGHTS,
+                        DIRECTORY_RIGHTS | FILE_RIGHTS,
+                        name=_encoded("preopens", name),
+                    )
+                )
+            self.socket_fds = [self._add_socket(SocketFile(each)) for each in sockets]
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close every descriptor; streams and sockets that the embedder gave stay open."""
+        while self._open:
+            _, descriptor = self._open.popitem()
+            descriptor.close()
+
+    # -------------------------------------------------------------------------------------------- descriptors
+
+    def _add(self, descriptor: Descriptor) -> int:
+        """Give a descriptor the lowest number that is free; MFILE, and it is closed, if there is none."""
+        taken = self._open
+        fd = len(taken)
+        if fd >= self._max_open_files:
+            descriptor.close()
+            raise WasiError(Errno.MFILE)
+        if fd in taken or fd - 1 not in taken:
+            fd = next(fd for fd in range(len(taken) + 1) if fd not in taken)
+        taken[fd] = descriptor
+        return fd
+
+    def _add_stream(self, file: File, rights: int) -> int:
+        return self._add(Descriptor(file, None, file.filetype, rights))
+
+    def _add_socket(self, file: SocketFile, flags: int = 0) -> int:
+        return self._add(Descriptor(file, None, file.filetype, SOCKET_RIGHTS, SOCKET_RIGHTS, flags))
+
+    def _descriptor(self, fd: int, rights: int) -> Descriptor:
+        """Find a descriptor that has all of `rights`."""
+        found = self._open.get(fd)
+        if found is None:
+            raise WasiError(Errno.BADF)
+        if rights & ~found.rights:
+            raise WasiError(Errno.NOTCAPABLE)
+        return found
+
+    def _file(self, fd: int, rights: int) -> File:
+        """Find a file that has all of `rights`; ISDIR for a directory."""
+        found = self._open.get(fd)
+        if found is None:
+            raise WasiError(Errno.BADF)
+        file = found.file
+        if file is None:
+            raise WasiError(Errno.ISDIR)
+        if rights & ~found.rights:
+            raise WasiError(Errno.NOTCAPABLE)
+        return file
+
+    def _seekable(self, fd: int, rights: int) -> File:
+        """Find a file with a position that has all of `rights`."""
+        found = self._open.get(fd)
+        if found is not None and found.file is not None and found.filetype != FileType.REGULAR_FILE:
+            raise WasiError(Errno.SPIPE)
+        return self._file(fd, rights)
+
+    def _directory(self, fd: int, rights: int) -> Descriptor:
+        """Find a directory that has all of `rights`; NOTDIR for anything else."""
+        found = self._open.get(fd)
+        if found is None:
+            raise WasiError(Errno.BADF)
+        if found.directory is None:
+            raise WasiError(Errno.NOTDIR)
+        if rights & ~found.rights:
+            raise WasiError(Errno.NOTCAPABLE)
+        return found
+
+    def _socket(self, fd: int, rights: int) -> SocketFile:
+        """Find a socket that has all of `rights`; NOTSOCK for anything else."""
+        found = self._open.get(fd)
+        if found is None:
+            raise WasiError(Errno.BADF)
+        if not isinstance(found.file, SocketFile):
+            raise WasiError(Errno.NOTSOCK)
+        if rights & ~found.rights:
+            raise WasiError(Errno.NOTCAPABLE)
+        return found.file
+
+    def _walk(self, fd: int, rights: int, path: str) -> Walk:
+        """Walk a path from a directory that has all of `rights`."""
+        directory = self._directory(fd, rights).directory
+        assert directory is not None  # _directory has looked
+        self._check_path(path)
+        return Walk(directory, path)
+
+    def _check_path(self, path: str) -> None:
+        """Refuse a path that is too long, or no UTF-8: bytes that are none have become surrogates."""
+        size = len(path)
+        if not path.isascii():
+            try:
+                size = len(path.encode())
+            except UnicodeEncodeError:
+                raise WasiError(Errno.ILSEQ) from None
+        if size > self._max_path:
+            raise WasiError(Errno.NAMETOOLONG)
+
+    # ------------------------------------------------------------------------------------------------ buffers
+
+    def _words(self, buffers: IoVec, count: int) -> Sequence[int]:
+        """Read where the guest's buffers are."""
+        if count > self._max_buffers:
+            raise WasiError(Errno.INVAL)
+        return unpack(f"<{count}Q", buffers.memory.read(buffers.offset, 8 * count))
+
+    def _gather(self, buffers: IoVec, count: int) -> bytes:
+        """Copy what the guest has in its buffers, up to `max_transfer` bytes."""
+        memory = buffers.memory
+        room = self._max_transfer
+        if count == 1:
+            word = buffers.load()
+            return memory.read(word & _LOW, min(word >> 32, room))
+        pieces = []
+        for word in self._words(buffers, count):
+            size = min(word >> 32, room)
+            pieces.append(memory.read(word & _LOW, size))
+            room -= size
+        return b"".join(pieces)
+
+    def _fill(self, buffers: IoVec, count: int, read: Callable[[int], bytes]) -> int:
+        """Read into the guest's buffers, up to `max_transfer` bytes, and return how many that were.
+
+        Every buffer has to be inside the guest's memory before anything is read, for what was read would be lost.
+        """
+        memory = buffers.memory
+        if count == 1:
+            word = buffers.load()
+            view = memory.view(word & _LOW, word >> 32)
+            data = read(min(word >> 32, self._max_transfer))
+            size = len(data)
+            view[:size] = data
+            return size
+        words = self._words(buffers, count)
+        for word in words:
+            memory.end(word & _LOW, word >> 32)
+        data = read(min(sum(word >> 32 for word in words), self._max_transfer))
+        at = 0
+        for word in words:
+            size = min(word >> 32, len(data) - at)
+            if size:
+                memory.view(word & _LOW, size)[:] = data[at : at + size]
+                at += size
+        return at
+
+    # ---------------------------------------------------------------------------------- arguments, environment
+
+    @function
+    def args_get(self, argv: Pointer[Uint32], argv_buf: Pointer[Uint8]) -> Error:
+        """Store the arguments, and pointers to them."""
+        _store_strings(self._args, argv, argv_buf)
+
+    @function
+    def args_sizes_get(self, count: Pointer[Uint32], size: Pointer[Uint32]) -> Error:
+        """Store how many arguments there are, and how many bytes they take."""
+        count.store(len(self._args))
+        size.store(sum(map(len, self._args)))
+
+    @function
+    def environ_get(self, environ: Pointer[Uint32], environ_buf: Pointer[Uint8]) -> Error:
+        """Store the environment's variables, and pointers to them."""
+        _store_strings(self._env, environ, environ_buf)
+
+    @function
+    def environ_sizes_get(self, count: Pointer[Uint32], size: Pointer[Uint32]) -> Error:
+        """Store how many variables there are, and how many bytes they take."""
+        count.store(len(self._env))
+        size.store(sum(map(len, self._env)))
+
+    # -------------------------------------------------------------------------------------- clocks, randomness
+
+    @function
+    def clock_res_get(self, id: ClockIdParam, resolution: Pointer[Uint64]) -> Error:
+        """Store the step of a clock."""
+        if id >= _CLOCKS:
+            raise WasiError(Errno.INVAL)
+        resolution.store(self._clock.resolution(id))
+
+    @function
+    def clock_time_get(self, id: ClockIdParam, precision: Uint64, time: Pointer[Uint64]) -> Error:
+        """Store the time of a clock; it is as exact as it can be, whatever `precision` would allow."""
+        if id >= _CLOCKS:
+            raise WasiError(Errno.INVAL)
+        time.store(self._time(id))
+
+    @function
+    def random_get(self, buf: Bytes) -> Error:
+        """Fill a buffer with random bytes."""
+        size = len(buf)
+        step = 1 << 20  # the host's own copy is never larger
+        for at in range(0, size, step):
+            buf[at : at + step] = self._random(min(step, size - at))
+
+    # -------------------------------------------------------------------------------------------------- files
+
+    @function
+    def fd_advise(self, fd: Uint32, offset: Uint64, len: Uint64, advice: AdviceParam) -> Error:
+        """Say how a part of a file will be used."""
+        file = self._seekable(fd, Rights.FD_ADVISE)
+        if advice >= _ADVICE or offset > MAX_OFFSET or len > MAX_OFFSET:
+            raise WasiError(Errno.INVAL)
+        file.advise(offset, len, advice)
+
+    @function
+    def fd_allocate(self, fd: Uint32, offset: Uint64, len: Uint64) -> Error:
+        """Make room in a file."""
+        file = self._seekable(fd, Rights.FD_ALLOCATE)
+        if len == 0:
+            raise WasiError(Errno.INVAL)
+        if offset + len > MAX_OFFSET:
+            raise WasiError(Errno.FBIG)
+        file.allocate(offset, len)
+
+    @function
+    def fd_close(self, fd: Uint32) -> Error:
+        """Close a descriptor."""
+        found = self._open.pop(fd, None)
+        if found is None:
+            raise WasiError(Errno.BADF)
+        found.close()
+
+    @function
+    def fd_datasync(self, fd: Uint32) -> Error:
+        """Bring a file's bytes to the disk."""
+        found = self._descriptor(fd, Rights.FD_DATASYNC)
+        if found.file is not None:
+            found.file.datasync()
+        elif found.directory is not None:
+            found.directory.sync()
+
+    @function
+    def fd_sync(self, fd: Uint32) -> Error:
+        """Bring a file to the disk."""
+        found = self._descriptor(fd, Rights.FD_SYNC)
+        if found.file is not None:
+            found.file.sync()
+        elif found.directory is not None:
+            found.directory.sync()
+
+    @function
+    def fd_fdstat_get(self, fd: Uint32, stat: Pointer[Fdstat]) -> Error:
+        """Store a descriptor's type, flags and rights."""
+        found = self._open.get(fd)
+        if found is None:
+            raise WasiError(Errno.BADF)
+        stat.store(Fdstat(found.filetype, found.flags, found.rights, found.inheriting))
+
+    @function
+    def fd_fdstat_set_flags(self, fd: Uint32, flags: FdFlagsParam) -> Error:
+        """Set a descriptor's flags."""
+        found = self._descriptor(fd, Rights.FD_FDSTAT_SET_FLAGS)
+        if flags & ~_FDFLAGS:
+            raise WasiError(Errno.INVAL)
+        if found.file is not None:
+            found.file.set_flags(flags)
+        elif flags & ~FdFlags.NONBLOCK:
+            raise WasiError(Errno.INVAL)
+        found.flags = flags
+
+    @function
+    def fd_fdstat_set_rights(self, fd: Uint32, base: RightsParam, inheriting: RightsParam) -> Error:
+        """Take rights from a descriptor; NOTCAPABLE for one that it does not have."""
+        found = self._descriptor(fd, 0)
+        if base & ~found.rights or inheriting & ~found.inheriting:
+            raise WasiError(Errno.NOTCAPABLE)
+        found.rights = base
+        found.inheriting = inheriting
+
+    @function
+    def fd_filestat_get(self, fd: Uint32, stat: Pointer[Filestat]) -> Error:
+        """Store a file's attributes."""
+        found = self._descriptor(fd, Rights.FD_FILESTAT_GET)
+        if found.file is not None:
+            stat.store(found.file.filestat())
+        elif found.directory is not None:
+            stat.store(found.directory.filestat())
+
+    @function
+    def fd_filestat_set_size(self, fd: Uint32, size: Uint64) -> Error:
+        """Cut a file, or fill it with zeros, to a size."""
+        file = self._file(fd, Rights.FD_FILESTAT_SET_SIZE)
+        if size > MAX_OFFSET:
+            raise WasiError(Errno.FBIG)
+        file.set_size(size)
+
+    @function
+    def fd_filestat_set_times(
+        self, fd: Uint32, atim: Uint64, mtim: Uint64, fst_flags: FstFlagsParam
+    ) -> Error:
+        """Set a file's times."""
+        found = self._descriptor(fd, Rights.FD_FILESTAT_SET_TIMES)
+        times = self._times(atim, mtim, fst_flags)
+        if found.file is not None:
+            found.file.set_times(*times)
+        elif found.directory is not None:
+            found.directory.set_times(None, *times)
+
+    def _times(self, atim: int, mtim: int, flags: int) -> tuple[int | None, int | None]:
+        """Say which times to set: those given, the present one, or (None) neither."""
+        both_atim, both_mtim = FstFlags.ATIM | FstFlags.ATIM_NOW, FstFlags.MTIM | FstFlags.MTIM_NOW
+        if flags & ~_FSTFLAGS or flags & both_atim == both_atim or flags & both_mtim == both_mtim:
+            raise WasiError(Errno.INVAL)
+        now = self._time(ClockId.REALTIME) if flags & (FstFlags.ATIM_NOW | FstFlags.MTIM_NOW) else 0
+        set_atim = atim if flags & FstFlags.ATIM else now if flags & FstFlags.ATIM_NOW else None
+        set_mtim = mtim if flags & FstFlags.MTIM else now if flags & FstFlags.MTIM_NOW else None
+        return set_atim, set_mtim
+
+    @function
+    def fd_read(self, fd: Uint32, iovs: IoVec, count: Uint32, nread: Pointer[Uint32]) -> Error:
+        """Read from a file's position on."""
+        nread.store(self._fill(iovs, count, self._file(fd, _READ).read))
+
+    @function
+    def fd_pread(
+        self, fd: Uint32, iovs: IoVec, count: Uint32, offset: Uint64, nread: Pointer[Uint32]
+    ) -> Error:
+        """Read from an offset on, and leave the position."""
+        file = self._seekable(fd, _READ | Rights.FD_SEEK)
+        if offset > MAX_OFFSET:
+            raise WasiError(Errno.INVAL)
+        nread.store(self._fill(iovs, count, lambda size: file.pread(size, offset)))
+
+    @function
+    def fd_write(self, fd: Uint32, iovs: IoVec, count: Uint32, nwritten: Pointer[Uint32]) -> Error:
+        """Write at a file's position."""
+        nwritten.store(self._file(fd, _WRITE).write(self._gather(iovs, count)))
+
+    @function
+    def fd_pwrite(
+        self, fd: Uint32, iovs: IoVec, count: Uint32, offset: Uint64, nwritten: Pointer[Uint32]
+    ) -> Error:
+        """Write at an offset, and leave the position."""
+        file = self._seekable(fd, _WRITE | Rights.FD_SEEK)
+        if offset > MAX_OFFSET:
+            raise WasiError(Errno.INVAL)
+        nwritten.store(file.pwrite(self._gather(iovs, count), offset))
+
+    @function
+    def fd_seek(self, fd: Uint32, offset: Int64, whence: WhenceParam, position: Pointer[Uint64]) -> Error:
+        """Move a file's position."""
+        needed = Rights.FD_SEEK
+        if offset == 0 and whence == Whence.CUR:
+            found = self._open.get(fd)
+            if found is not None and found.rights & Rights.FD_TELL:
+                needed = Rights.FD_TELL
+        file = self._seekable(fd, needed)
+        if whence > Whence.END:
+            raise WasiError(Errno.INVAL)
+        position.store(file.seek(offset, whence))
+
+    @function
+    def fd_tell(self, fd: Uint32, position: Pointer[Uint64]) -> Error:
+        """Store a file's position."""
+        found = self._open.get(fd)
+        needed = Rights.FD_TELL
+        if found is not None and found.rights & Rights.FD_SEEK:
+            needed = Rights.FD_SEEK  # which implies FD_TELL
+        position.store(self._seekable(fd, needed).seek(0, Whence.CUR))
+
+    @function
+    def fd_renumber(self, fd: Uint32, to: Uint32) -> Error:
+        """Give a descriptor the number of another, which is closed."""
+        found = self._open.get(fd)
+        if found is None or to not in self._open:
+            raise WasiError(Errno.BADF)
+        if fd != to:
+            replaced = self._open[to]
+            self._open[to] = self._open.pop(fd)
+            replaced.close()
+
+    @function
+    def fd_prestat_get(self, fd: Uint32, stat: Pointer[Prestat]) -> Error:
+        """Store what a preopened descriptor is."""
+        stat.store(Prestat(PREOPEN_DIRECTORY, len(self._preopened(fd))))
+
+    @function
+    def fd_prestat_dir_name(self, fd: Uint32, path: Bytes) -> Error:
+        """Store the name of a preopened directory."""
+        name = self._preopened(fd)
+        if len(path) < len(name):
+            raise WasiError(Errno.NAMETOOLONG)
+        path[: len(name)] = name
+
+    def _preopened(self, fd: int) -> bytes:
+        found = self._open.get(fd)
+        if found is None or found.name is None:
+            raise WasiError(Errno.BADF)
+        return found.name
+
+    @function
+    def fd_readdir(self, fd: Uint32, buf: Bytes, cookie: Uint64, used: Pointer[Uint32]) -> Error:
+        """Store entries of a directory from a cookie on, the last one cut where the buffer ends.
+
+        A cookie is a place in the list that was made when the directory was last read from its start, so entries that
+        come and go meanwhile neither repeat nor hide others.
+        """
+        found = self._directory(fd, Rights.FD_READDIR)
+        entries = found.entries
+        if entries is None or cookie == 0:
+            entries = found.entries = self._list(found)
+        at, size = 0, len(buf)
+        index = cookie
+        while index < len(entries) and at < size:
+            name, ino, filetype = entries[index]
+            index += 1
+            record = _DIRENT.pack(index, ino, len(name), filetype) + name
+            end = min(size, at + len(record))
+            buf[at:end] = record[: end - at]
+            at = end
+        used.store(at)
+
+    def _list(self, found: Descriptor) -> list[tuple[bytes, int, int]]:
+        directory = found.directory
+        assert directory is not None  # fd_readdir has looked
+        ino = directory.filestat().ino
+        # What is above is nothing that the guest need know; its own number stands for that.
+        entries = [(b".", ino, int(FileType.DIRECTORY)), (b"..", ino, int(FileType.DIRECTORY))]
+        for name, number, filetype in directory.entries(self._max_entries + 1):
+            entries.append((name.encode(), number, filetype))
+            if len(entries) > self._max_entries + 2:
+                raise WasiError(Errno.NOMEM)
+        return entries
+
+    # -------------------------------------------------------------------------------------------------- paths
+
+    @function
+    def path_create_directory(self, fd: Uint32, path: Path) -> Error:
+        """Make a directory."""
+        with self._walk(fd, Rights.PATH_CREATE_DIRECTORY, path) as walk:
+            if walk.name is None:
+                raise WasiError(Errno.EXIST)
+            walk.directory.create_directory(walk.name)
+
+    @function
+    def path_filestat_get(
+        self, fd: Uint32, flags: LookupFlagsParam, path: Path, stat: Pointer[Filestat]
+    ) -> Error:
+        """Store the attributes of what is at a path."""
+        with self._walk(fd, Rights.PATH_FILESTAT_GET, path) as walk:
+            found = walk.stat(_follows(flags))
+        stat.store(found)
+
+    @function
+    def path_filestat_set_times(
+        self,
+        fd: Uint32,
+        flags: LookupFlagsParam,
+        path: Path,
+        atim: Uint64,
+        mtim: Uint64,
+        fst_flags: FstFlagsParam,
+    ) -> Error:
+        """Set the times of what is at a path."""
+        with self._walk(fd, Rights.PATH_FILESTAT_SET_TIMES, path) as walk:
+            times = self._times(atim, mtim, fst_flags)
+            walk.stat(_follows(flags))  # for its answers, and to be at the end of links
+            walk.directory.set_times(walk.name, *times)
+
+    @function
+    def path_link(
+        self, old_fd: Uint32, old_flags: LookupFlagsParam, old_path: Path, new_fd: Uint32, new_path: Path
+    ) -> Error:
+        """Make another name for a file. Links are not followed: INVAL if that is asked for."""
+        if old_flags:
+            raise WasiError(Errno.INVAL)
+        with (
+            self._walk(old_fd, Rights.PATH_LINK_SOURCE, old_path) as old,
+            self._walk(new_fd, Rights.PATH_LINK_TARGET, new_path) as new,
+        ):
+            if old.name is None:
+                raise WasiError(Errno.PERM)
+            if new.name is None:
+                raise WasiError(Errno.EXIST)
+            if old.must_be_directory and old.stat(follow=False).filetype == FileType.DIRECTORY:
+                raise WasiError(Errno.PERM)
+            if new.must_be_directory:
+                raise _slash(new)
+            old.directory.link(old.name, new.directory.receiver(new.name), new.name)
+
+    @function
+    def path_open(
+        self,
+        fd: Uint32,
+        dirflags: LookupFlagsParam,
+        path: Path,
+        oflags: OFlagsParam,
+        base: RightsParam,
+        inheriting: RightsParam,
+        fdflags: FdFlagsParam,
+        opened: Pointer[Uint32],
+    ) -> Error:
+        """Open what is at a path."""
+        if oflags & ~_OFLAGS or fdflags & ~_FDFLAGS:
+            raise WasiError(Errno.INVAL)
+        needed = Rights.PATH_OPEN
+        if oflags:
+            if oflags & OFlags.CREAT:
+                needed |= Rights.PATH_CREATE_FILE
+                if oflags & OFlags.DIRECTORY:
+                    raise WasiError(Errno.INVAL)
+            if oflags & OFlags.TRUNC:
+                needed |= Rights.PATH_FILESTAT_SET_SIZE
+        source = self._directory(fd, needed)
+        # A right that no version of the specification knows is none that could be had.
+        base &= _RIGHTS
+        inheriting &= _RIGHTS
+        needed = base | inheriting
+        if fdflags & (FdFlags.SYNC | FdFlags.RSYNC):
+            needed |= Rights.FD_SYNC
+        elif fdflags & FdFlags.DSYNC:
+            needed |= Rights.FD_DATASYNC
+        if needed & ~source.inheriting:
+            raise WasiError(Errno.NOTCAPABLE)
+        if len(self._open) >= self._max_open_files:
+            raise WasiError(Errno.MFILE)
+        assert source.directory is not None  # _directory has looked
+        self._check_path(path)
+        with Walk(source.directory, path) as walk:
+            found = self._open_at(walk, _follows(dirflags), oflags, base, inheriting, fdflags)
+        number = self._add(found)
+        try:
+            opened.store(number)
+        except BaseException:
+            self._open.pop(number).close()
+            raise
+
+    def _open_at(
+        self, walk: Walk, follow: bool, oflags: int, base: int, inheriting: int, fdflags: int
+    ) -> Descriptor:
+        write = base & (Rights.FD_WRITE | Rights.FD_ALLOCATE | Rights.FD_FILESTAT_SET_SIZE) != 0
+        create = oflags & OFlags.CREAT != 0
+        exclusive = oflags & OFlags.EXCL != 0
+        access = Access(
+            base & _READ != 0 or not write, write, create, exclusive, oflags & OFlags.TRUNC != 0, fdflags
+        )
+        while True:
+            name = walk.name
+            if name is None:
+                if create and exclusive:
+                    raise WasiError(Errno.EXIST)
+                return self._opened_directory(walk, write, oflags, base, inheriting, fdflags)
+            directory = oflags & OFlags.DIRECTORY != 0 or walk.must_be_directory
+            try:
+                if directory and create:
+                    raise _slash(walk, missing=Errno.ISDIR)
+                if not directory:
+                    try:
+                        file = walk.directory.open_file(name, access)
+                    except (WasiError, OSError) as error:
+                        if create or number_of(error) != Errno.ISDIR:
+                            raise
+                    else:
+                        applying = FILE_RIGHTS if file.filetype == FileType.REGULAR_FILE else STREAM_RIGHTS
+                        return Descriptor(
+                            file, None, file.filetype, base & applying, inheriting & FILE_RIGHTS, fdflags
+                        )
+                return self._opened_directory(walk, write, oflags, base, inheriting, fdflags)
+            except (WasiError, OSError) as error:
+                if number_of(error) not in (Errno.LOOP, Errno.NOTDIR):
+                    raise
+                if not (follow or walk.must_be_directory):
+                    raise
+                if walk.directory.stat(name).filetype != FileType.SYMBOLIC_LINK:
+                    raise
+            walk.follow()
+
+    def _opened_directory(
+        self, walk: Walk, write: bool, oflags: int, base: int, inheriting: int, fdflags: int
+    ) -> Descriptor:
+        directory = walk.directory.open_directory(walk.name)
+        if write or oflags & OFlags.TRUNC:
+            directory.close()
+            raise WasiError(Errno.ISDIR)
+        return Descriptor(
+            None,
+            directory,
+            FileType.DIRECTORY,
+            base & DIRECTORY_RIGHTS,
+            inheriting & (DIRECTORY_RIGHTS | FILE_RIGHTS),
+            fdflags,
+        )
+
+    @function
+    def path_readlink(self, fd: Uint32, path: Path, buf: Bytes, used: Pointer[Uint32]) -> Error:
+        """Store what a symbolic link holds, as much of it as there is room for."""
+        with self._walk(fd, Rights.PATH_READLINK, path) as walk:
+            if walk.name is None:
+                raise WasiError(Errno.INVAL)
+            if walk.must_be_directory:
+                walk.stat(follow=True)
+                raise WasiError(Errno.INVAL)
+            target = walk.directory.read_link(walk.name).encode("utf-8", "surrogateescape")
+        size = min(len(target), len(buf))
+        buf[:size] = target[:size]
+        used.store(size)
+
+    @function
+    def path_remove_directory(self, fd: Uint32, path: Path) -> Error:
+        """Remove an empty directory."""
+        with self._walk(fd, Rights.PATH_REMOVE_DIRECTORY, path) as walk:
+            if walk.name is None:
+                raise WasiError(Errno.INVAL)
+            walk.directory.remove_directory(walk.name)
+
+    @function
+    def path_rename(self, fd: Uint32, old_path: Path, new_fd: Uint32, new_path: Path) -> Error:
+        """Move a file or directory."""
+        with (
+            self._walk(fd, Rights.PATH_RENAME_SOURCE, old_path) as old,
+            self._walk(new_fd, Rights.PATH_RENAME_TARGET, new_path) as new,
+        ):
+            if old.name is None or new.name is None:
+                raise WasiError(Errno.BUSY)
+            if (old.must_be_directory or new.must_be_directory) and (
+                old.directory.stat(old.name).filetype != FileType.DIRECTORY
+            ):
+                raise WasiError(Errno.NOTDIR)
+            old.directory.rename(old.name, new.directory.receiver(new.name), new.name)
+
+    @function
+    def path_symlink(self, old_path: Path, fd: Uint32, new_path: Path) -> Error:
+        """Make a symbolic link; NOTCAPABLE for one that holds an absolute path, which nobody here could follow."""
+        with self._walk(fd, Rights.PATH_SYMLINK, new_path) as walk:
+            self._check_path(old_path)
+            if not old_path:
+                raise WasiError(Errno.NOENT)
+            if "\0" in old_path:
+                raise WasiError(Errno.INVAL)
+            if old_path.startswith("/"):
+                raise WasiError(Errno.NOTCAPABLE)
+            if walk.name is None:
+                raise WasiError(Errno.EXIST)
+            if walk.must_be_directory:
+                raise _slash(walk)
+            walk.directory.create_symlink(walk.name, old_path)
+
+    @function
+    def path_unlink_file(self, fd: Uint32, path: Path) -> Error:
+        """Remove a file."""
+        with self._walk(fd, Rights.PATH_UNLINK_FILE, path) as walk:
+            if walk.name is None:
+                raise WasiError(Errno.ISDIR)
+            if walk.must_be_directory and walk.directory.stat(walk.name).filetype != FileType.DIRECTORY:
+                raise WasiError(Errno.NOTDIR)
+            walk.directory.remove_file(walk.name)
+
+    # ------------------------------------------------------------------------------------------------- waiting
+
+    @function
+    def poll_oneoff(
+        self,
+        subscriptions: Pointer[Subscription],
+        events: Pointer[Event],
+        count: Uint32,
+        stored: Pointer[Uint32],
+    ) -> Error:
+        """Wait until something happens, and say what has."""
+        if not 0 < count <= self._max_subscriptions:
+            raise WasiError(Errno.INVAL)
+        wanted: list[Wanted] = []
+        found: list[Event] = []
+        for each in subscriptions.slice(count):
+            try:
+                wanted.append(self._wanted(each))
+            except WasiError as error:
+                found.append(Event(each.userdata, error.errno, each.tag, 0, 0))
+        events.slice(count)  # there is room for them, before any time is spent
+        found += [
+            Event(each.userdata, Errno.SUCCESS, each.tag, nbytes, EventRwFlags.FD_READWRITE_HANGUP * hangup)
+            for each, nbytes, hangup in wait(wanted, self._clock, at_once=bool(found))
+        ]
+        for index, event in enumerate(found):
+            events[index] = event
+        stored.store(len(found))
+
+    def _wanted(self, each: Subscription) -> Wanted:
+        tag, clock = each.tag, each.clock
+        if tag == EventType.CLOCK:
+            if clock.id >= _CLOCKS or clock.flags & ~SubclockFlags.SUBSCRIPTION_CLOCK_ABSTIME:
+                raise WasiError(Errno.INVAL)
+            deadline = clock.timeout
+            if not clock.flags & SubclockFlags.SUBSCRIPTION_CLOCK_ABSTIME:
+                deadline += self._time(clock.id)
+            return Wanted(each.userdata, tag, clock=clock.id, deadline=deadline)
+        if tag == EventType.FD_READ:
+            needed = _READ | Rights.POLL_FD_READWRITE
+        elif tag == EventType.FD_WRITE:
+            needed = _WRITE | Rights.POLL_FD_READWRITE
+        else:
+            raise WasiError(Errno.INVAL)
+        found = self._open.get(clock.id)
+        if found is not None and found.file is not None and isinstance(found.file, SocketFile):
+            needed = Rights.POLL_FD_READWRITE  # a listening socket is readable when it can accept
+        return Wanted(each.userdata, tag, file=self._file(clock.id, needed))
+
+    @function
+    def sched_yield(self) -> Error:
+        """Let others run."""
+        self._clock.sleep(0)
+
+    # ------------------------------------------------------------------------------------------------- process
+
+    @function
+    def proc_exit(self, code: Uint32) -> None:
+        """End the guest."""
+        raise Exit(code)
+
+    @function
+    def proc_raise(self, sig: SignalParam) -> Error:
+        """Do what a signal's default action is: end the guest (its code is 128 and the signal), or nothing.
+
+        NOTSUP for one that would stop it, to be continued by another process.
+        """
+        if sig >= len(Signal):
+            raise WasiError(Errno.INVAL)
+        if sig in abi.STOP_SIGNALS:
+            raise WasiError(Errno.NOTSUP)
+        if sig not in abi.IGNORED_SIGNALS:
+            raise Exit(128 + sig)
+
+    # ------------------------------------------------------------------------------------------------- sockets
+
+    @function
+    def sock_accept(self, fd: Uint32, flags: FdFlagsParam, accepted: Pointer[Uint32]) -> Error:
+        """Accept a connection."""
+        file = self._socket(fd, Rights.SOCK_ACCEPT)
+        if flags & ~FdFlags.NONBLOCK:
+            raise WasiError(Errno.INVAL)
+        if len(self._open) >= self._max_open_files:
+            raise WasiError(Errno.MFILE)
+        accepted.store(self._add_socket(file.accept(flags), flags))
+
+    @function
+    def sock_recv(
+        self,
+        fd: Uint32,
+        ri_data: IoVec,
+        count: Uint32,
+        ri_flags: RiFlagsParam,
+        size: Pointer[Uint32],
+        ro_flags: Pointer[Uint16],
+    ) -> Error:
+        """Receive from a socket."""
+        file = self._socket(fd, _READ)
+        if ri_flags & ~_RIFLAGS:
+            raise WasiError(Errno.INVAL)
+        cut = False
+
+        def receive(room: int) -> bytes:
+            nonlocal cut
+            data, cut = file.receive(room, ri_flags)
+            return data
+
+        size.store(self._fill(ri_data, count, receive))
+        ro_flags.store(RoFlags.RECV_DATA_TRUNCATED if cut else 0)
+
+    @function
+    def sock_send(
+        self, fd: Uint32, si_data: IoVec, count: Uint32, si_flags: Uint32, size: Pointer[Uint32]
+    ) -> Error:
+        """Send through a socket."""
+        file = self._socket(fd, _WRITE)
+        if si_flags:
+            raise WasiError(Errno.INVAL)
+        size.store(file.write(self._gather(si_data, count)))
+
+    @function
+    def sock_shutdown(self, fd: Uint32, how: SdFlagsParam) -> Error:
+        """End one or both directions of a socket."""
+        file = self._socket(fd, Rights.SOCK_SHUTDOWN)
+        if how == 0 or how & ~_SDFLAGS:
+            raise WasiError(Errno.INVAL)
+        file.shutdown(how)
+
+
+def _follows(flags: int) -> bool:
+    if flags & ~LookupFlags.SYMLINK_FOLLOW:
+        raise WasiError(Errno.INVAL)
+    return flags != 0
+
+
+def _slash(walk: Walk, missing: Errno = Errno.NOENT) -> Exception:
+    """Return what to say of a path that ends in a slash where no directory is to be made."""
+    try:
+        found = walk.stat(follow=True)
+    except (WasiError, OSError) as error:
+        return WasiError(missing) if number_of(error) == Errno.NOENT else error
+    return WasiError(Errno.EXIST if found.filetype == FileType.DIRECTORY else Errno.NOTDIR)
+
+
+def _store_strings(strings: Sequence[bytes], pointers: Pointer[Uint32], buffer: Pointer[Uint8]) -> None:
+    memory, offset = pointers.memory, buffer.offset
+    addresses = []
+    for each in strings:
+        addresses.append(offset)
+        offset += len(each)
+    memory.write(pointers.offset, Struct(f"<{len(addresses)}I").pack(*addresses))
+    memory.write(buffer.offset, b"".join(strings))
+
+
+def _encoded(what: str, value: str | bytes) -> bytes:
+    """Return a string as the guest gets it; arguments and variables end with a NUL, and hold no other."""
+    data = os.fsencode(value)
+    if b"\0" in data:
+        raise ValueError(f"Wasi({what}=): {value!r}, expected no NUL characters")
+    return data if what == "preopens" else data + b"\0"
+
+
+def _clock_of(clock: Clock | Callable[[], int] | None) -> Clock:
+    if clock is None:
+        return MachineClock()
+    if isinstance(clock, Clock):
+        return clock
+    if callable(clock):
+        return FunctionClock(clock)
+    raise TypeError(
+        f"Wasi(clock=): {clock!r}, expected a hostmod.wasi.Clock or a function that returns nanoseconds"
+    )
+
+
+def _random_of(random: Any) -> Callable[[int], bytes]:
+    if random is None:
+        return os.urandom
+    found = getattr(random, "randbytes", random)
+    if not callable(found):
+        raise TypeError(
+            f"Wasi(random=): {random!r}, expected a random.Random or a function of a number of bytes"
+        )
+    return found  # type: ignore[no-any-return]  # checked as far as it can be

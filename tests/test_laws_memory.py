@@ -1,0 +1,773 @@
+"""Law 1: whatever a guest passes, the host touches nothing but the guest's own memory."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import pytest
+import wasmtime
+from wat import passing, run_apart
+
+import hostmod
+from hostmod import HostModule, MemoryAccessError, SegmentationFault, function
+from hostmod.types import (
+    Array,
+    Bool,
+    Bytes,
+    Caller,
+    CString,
+    Duration,
+    Errno,
+    Error,
+    ExternRef,
+    Float32,
+    Float64,
+    GuestType,
+    Int8,
+    Int16,
+    Int32,
+    Int64,
+    List,
+    Optional,
+    Pointer,
+    String,
+    Uint8,
+    Uint16,
+    Uint32,
+    Uint64,
+    struct,
+)
+
+PAGE = 65536
+PATTERN = bytes(range(1, 251)) * 263
+
+
+@struct
+class Small:
+    a: Uint8
+    b: Uint32
+
+
+@struct
+class Large:
+    head: Small
+    name: String
+    body: Bytes
+    next: Pointer[Uint64]
+
+
+class Ranges(HostModule, name="ranges"):
+    """Every type that takes an offset and a length, and what they say they found."""
+
+    @function
+    def bytes(self, data: Bytes) -> Uint32:
+        return len(data)
+
+    @function
+    def string(self, text: String) -> Uint32:
+        return len(text.encode())
+
+    @function
+    def lossy(self, text: Annotated[str, hostmod.types.StringType(errors="replace")]) -> None:
+        pass
+
+    @function
+    def int8s(self, data: Array[Int8]) -> Uint32:
+        return len(data)
+
+    @function
+    def uint8s(self, data: Array[Uint8]) -> Uint32:
+        return len(data)
+
+    @function
+    def int16s(self, data: Array[Int16]) -> Uint32:
+        return len(data)
+
+    @function
+    def uint16s(self, data: Array[Uint16]) -> Uint32:
+        return len(data)
+
+    @function
+    def int32s(self, data: Array[Int32]) -> Uint32:
+        return len(data)
+
+    @function
+    def uint32s(self, data: Array[Uint32]) -> Uint32:
+        return len(data)
+
+    @function
+    def int64s(self, data: Array[Int64]) -> Uint32:
+        return len(data)
+
+    @function
+    def uint64s(self, data: Array[Uint64]) -> Uint32:
+        return len(data)
+
+    @function
+    def float32s(self, data: Array[Float32]) -> Uint32:
+        return len(data)
+
+    @function
+    def float64s(self, data: Array[Float64]) -> Uint32:
+        return len(data)
+
+    @function
+    def list8(self, items: List[Uint8]) -> Uint32:
+        return len(items)
+
+    @function
+    def list32(self, items: List[Float32]) -> Uint32:
+        return len(items)
+
+    @function
+    def structs(self, items: List[Small]) -> Uint32:
+        return len(items)
+
+    @function
+    def larges(self, items: List[Large]) -> Uint32:
+        return len(items)
+
+    @function
+    def strings(self, items: List[String]) -> Uint32:
+        return len(items)
+
+    @function
+    def beside_a_pointer(self, data: Bytes, pointer: Pointer[Uint8]) -> Uint32:
+        return len(data)
+
+
+STEPS = {
+    "bytes": 1, "string": 1, "lossy": 1, "int8s": 1, "uint8s": 1, "int16s": 2, "uint16s": 2, "int32s": 4, "uint32s": 4,
+    "int64s": 8, "uint64s": 8, "float32s": 4, "float64s": 8, "list8": 1, "list32": 4, "structs": 8, "larges": 28,
+    "strings": 8, "beside_a_pointer": 1,
+}  # fmt: skip
+
+
+@contextlib.contextmanager
+def unchanged(guest: hostmod.Guest) -> Iterator[None]:
+    """Fill the memory with a pattern and see that it is still there."""
+    size = len(guest.memory)
+    pattern = (PATTERN * (size // len(PATTERN) + 1))[:size]
+    guest.memory.write(0, pattern)
+    yield
+    assert guest.memory.read(0, size) == pattern
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_no_offset_and_length_reach_outside_of_memory(name: str) -> None:
+    step = STEPS[name]
+    more = (0,) if name == "beside_a_pointer" else ()
+    edges = [0, 1, 2, 7, 8, PAGE - 9, PAGE - 8, PAGE - step, PAGE - 1, PAGE, PAGE + 1]
+    edges += [2**31 - 1, 2**31, 2**32 - step, 2**32 - 8, 2**32 - 1]
+    wrapping = [2**32 // step, 2**32 // step - 1, 2**32 // step + 1, 2**31 // step, 2**30, 2**29, 2**30 + 1]
+    every = {0, 1, 2, PAGE // step, PAGE // step + 1, *wrapping, 2**31, 2**32 - 1}
+    lengths = sorted(length for length in every if length < 2**32)
+    with hostmod.instantiate(passing(Ranges), Ranges()) as guest, unchanged(guest):
+        call = guest.exports[name]
+        for offset in edges:
+            for length in lengths:
+                if offset + length * step <= PAGE:
+                    with contextlib.suppress(hostmod.InvalidStringError):
+                        assert call(offset, length, *more) in (length, None)
+                    continue
+                with pytest.raises(SegmentationFault) as caught:
+                    call(offset, length, *more)
+                assert (caught.value.offset, caught.value.length) == (offset, length * step)
+                assert caught.value.size == PAGE
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_nothing_at_the_very_end_is_fine_and_one_byte_later_is_not(name: str) -> None:
+    more = (0,) if name == "beside_a_pointer" else ()
+    with hostmod.instantiate(passing(Ranges), Ranges()) as guest:
+        assert guest.exports[name](PAGE, 0, *more) in (0, None)
+        with pytest.raises(SegmentationFault):
+            guest.exports[name](PAGE + 1, 0, *more)
+
+
+@struct
+class Scalars:
+    a: Bool
+    b: Int16
+    c: Float64
+    d: Duration
+    e: Errno
+
+
+class Pointers(HostModule, name="pointers"):
+    """Every way to follow a pointer."""
+
+    @function
+    def read8(self, at: Pointer[Uint8]) -> Uint8:
+        return at.load()
+
+    @function
+    def write8(self, at: Pointer[Uint8]) -> None:
+        at.store(1)
+
+    @function
+    def read16(self, at: Pointer[Int16]) -> None:
+        at.load()
+
+    @function
+    def write16(self, at: Pointer[Int16]) -> None:
+        at.store(1)
+
+    @function
+    def read32(self, at: Pointer[Uint32]) -> None:
+        at.load()
+
+    @function
+    def write32(self, at: Pointer[Uint32]) -> None:
+        at.store(1)
+
+    @function
+    def read64(self, at: Pointer[Uint64]) -> None:
+        at.load()
+
+    @function
+    def write64(self, at: Pointer[Uint64]) -> None:
+        at.store(1)
+
+    @function
+    def readf(self, at: Pointer[Float64]) -> None:
+        at.load()
+
+    @function
+    def writef(self, at: Pointer[Float64]) -> None:
+        at.store(1.0)
+
+    @function
+    def read_struct(self, at: Pointer[Scalars]) -> None:
+        at.load()
+
+    @function
+    def write_struct(self, at: Pointer[Scalars]) -> None:
+        at.store(Scalars(True, 2, 3.0, Duration(4), 5))
+
+    @function
+    def read_pointer(self, at: Pointer[Pointer[Uint8]]) -> None:
+        at.load()
+
+    @function
+    def nullable(self, at: Pointer[Uint64] | None) -> None:
+        if at is not None:
+            at.load()
+
+    @function
+    def cstring(self, text: CString) -> None:
+        pass
+
+    @function
+    def slice_of_two(self, at: Pointer[Uint8]) -> None:
+        at.slice(2)
+
+    @function
+    def caller_read(self, at: Uint32, caller: Caller) -> None:
+        caller.memory.read(at, 1)
+
+    @function
+    def caller_view(self, at: Uint32, caller: Caller) -> None:
+        caller.memory.view(at, 1)
+
+    @function
+    def caller_write(self, at: Uint32, caller: Caller) -> None:
+        caller.memory.write(at, b"\0")
+
+
+SIZES = {
+    "read8": 1, "write8": 1, "read16": 2, "write16": 2, "read32": 4, "write32": 4, "read64": 8, "write64": 8,
+    "readf": 8, "writef": 8, "read_struct": 32, "write_struct": 32, "read_pointer": 4, "nullable": 8, "slice_of_two": 2,
+    "caller_read": 1, "caller_view": 1, "caller_write": 1,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_no_pointer_is_followed_outside_of_memory(name: str) -> None:
+    size = SIZES[name]
+    with hostmod.instantiate(passing(Pointers), Pointers()) as guest, unchanged(guest):
+        for offset in {PAGE - size + 1, PAGE - 1, PAGE, PAGE + 1, 2**31, 2**32 - size, 2**32 - 1} - {PAGE - size}:
+            with pytest.raises(SegmentationFault) as caught:
+                guest.exports[name](offset)
+            assert (caught.value.offset, caught.value.length) == (offset, size)
+            assert f"0x{offset:x}" in str(caught.value)
+            assert str(size) in str(caught.value)
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_the_last_object_in_memory_can_be_reached(name: str) -> None:
+    with hostmod.instantiate(passing(Pointers), Pointers()) as guest:
+        guest.exports[name](PAGE - SIZES[name])
+
+
+@pytest.mark.parametrize("offset", [0, PAGE - 3, PAGE - 1, PAGE, 2**31, 2**32 - 1])
+def test_a_text_without_an_end_faults(offset: int) -> None:
+    with hostmod.instantiate(passing(Pointers), Pointers()) as guest, unchanged(guest):
+        with pytest.raises(SegmentationFault) as caught:
+            guest.exports.cstring(offset)
+        assert caught.value.offset == offset
+
+
+class Steps(HostModule, name="steps"):
+    """Arithmetic on what the guest passed."""
+
+    @function
+    def index(self, at: Pointer[Uint64], index: Int64) -> Uint64:
+        return at[index]
+
+    @function
+    def put(self, at: Pointer[Uint64], index: Int64) -> None:
+        at[index] = 2**64 - 1
+
+    @function
+    def item(self, items: List[Uint64], index: Int64) -> Uint64:
+        return items[index]
+
+    @function
+    def part(self, at: Pointer[Uint64], length: Int64) -> None:
+        at.slice(length)
+
+    @function
+    def look(self, at: Int64, length: Int64, caller: Caller) -> None:
+        caller.memory.view(at, length)
+
+
+@pytest.mark.parametrize("index", [8192, 2**29, 2**32, 2**61, 2**62, -1, -(2**29), -(2**32), -(2**61), -(2**63)])
+def test_indexing_never_wraps(index: int) -> None:
+    with hostmod.instantiate(passing(Steps), Steps()) as guest, unchanged(guest):
+        for name in ("index", "put"):
+            with pytest.raises(SegmentationFault):
+                guest.exports[name](0, index)
+        with pytest.raises(IndexError):
+            guest.exports.item(0, 8192, index if index > 0 else index - 8192)
+        with pytest.raises((SegmentationFault, ValueError)):
+            guest.exports.part(8, index)
+        for at, length in ((index, 1), (1, index), (index, index)):
+            if not (0 <= at <= PAGE and 0 <= length and at + length <= PAGE):
+                with pytest.raises(SegmentationFault):
+                    guest.exports.look(at, length)
+
+
+class Inner(HostModule, name="inner"):
+    """Structs that refer to text and bytes elsewhere."""
+
+    @function
+    def large(self, at: Pointer[Large]) -> None:
+        large = at.load()
+        assert len(large.body) >= 0
+        large.next.load()
+
+
+@pytest.mark.parametrize("field", ["name", "body", "next"])
+@pytest.mark.parametrize("bad", [(PAGE - 3, 4), (2**32 - 1, 1), (0, 2**32 - 1), (2**32 - 1, 2**32 - 1)])
+def test_what_a_struct_refers_to_is_checked_too(field: str, bad: tuple[int, int]) -> None:
+    words = {"name": (0, 0), "body": (0, 0), "next": (0, 0)} | {field: bad}
+    if field == "next" and bad[0] == 0:
+        pytest.skip("a pointer has no length")
+    with hostmod.instantiate(passing(Inner), Inner()) as guest:
+        data = b"".join(word.to_bytes(4, "little") for pair in words.values() for word in pair)[:20]
+        guest.memory.write(64, bytes(8) + data)
+        with pytest.raises(SegmentationFault) as caught:
+            guest.exports.large(64)
+        assert caught.value.offset == bad[0]
+
+
+def test_a_fault_in_the_second_parameter_leaves_the_first_alone() -> None:
+    class Two(HostModule, name="two"):
+        called = False
+
+        @function
+        def f(self, out: Bytes, data: Bytes) -> Error:
+            self.called = True
+
+    two = Two()
+    with hostmod.instantiate(passing(Two), two) as guest, unchanged(guest):
+        with pytest.raises(SegmentationFault):
+            guest.exports.f(0, 16, PAGE, 1)
+    assert not two.called
+
+
+def test_a_segmentation_fault_is_never_an_errno() -> None:
+    class Caught(HostModule, name="caught", errors={Exception: 5}):
+        @function
+        def f(self, at: Pointer[Uint32]) -> Optional[Uint32]:
+            return at.load()
+
+    with hostmod.instantiate(passing(Caught), Caught()) as guest:
+        with pytest.raises(SegmentationFault):
+            guest.exports.f(PAGE)
+
+
+# ------------------------------------------------------------------------------------------------ memories of all kinds
+
+
+class Probe(HostModule, name="probe"):
+    """One function that needs memory, and several that do not."""
+
+    @function
+    def text(self, text: String) -> Uint32:
+        return len(text)
+
+    @function
+    def store(self, at: Pointer[Uint32], value: Uint32) -> None:
+        at.store(value)
+
+    @function
+    def add(self, a: Int32, b: Int64, c: Float64) -> Float64:
+        return a + b + c
+
+    @function
+    def fails(self) -> Error:
+        raise OSError(28, "full")
+
+    @function
+    def same(self, thing: ExternRef) -> ExternRef:
+        return thing
+
+    @function
+    def unread(self, at: Pointer[Uint32] | None, caller: Caller) -> Bool:
+        return at is None
+
+
+def test_a_64_bit_memory_is_read_at_its_size() -> None:
+    with hostmod.instantiate(passing(Probe, memory='(memory (export "memory") i64 1)'), Probe()) as guest:
+        guest.memory.write(PAGE - 3, b"abc")
+        assert guest.exports.text(PAGE - 3, 3) == 3
+        guest.exports.store(8, 7)
+        assert guest.memory.read_uint32(8) == 7
+        for offset in (PAGE - 2, 2**32 - 1):
+            with pytest.raises(SegmentationFault):
+                guest.exports.text(offset, 3)
+
+
+def test_of_several_memories_pointers_point_into_the_one_named_memory() -> None:
+    memories = '(memory $other (export "other") 2) (memory $memory (export "memory") 1)'
+    with hostmod.instantiate(passing(Probe, memory=memories), Probe()) as guest:
+        guest.memory.write(0, b"text")
+        guest.exports.store(4, 9)
+        assert guest.memory.read(0, 8) == b"text\x09\0\0\0"
+        other = guest.instance.exports(guest.store)["other"]
+        assert isinstance(other, wasmtime.Memory)
+        assert bytes(other.read(guest.store, 0, 8)) == bytes(8)
+        with pytest.raises(SegmentationFault):
+            guest.exports.text(PAGE, 1)  # inside the other
+
+
+def test_another_memory_can_be_chosen() -> None:
+    memories = '(memory $other (export "other") 2) (memory $memory (export "memory") 1)'
+    with hostmod.instantiate(passing(Probe, memory=memories), Probe(), memory="other") as guest:
+        guest.exports.store(PAGE, 9)
+        assert guest.memory.read_uint32(PAGE) == 9
+
+
+def test_the_only_memory_needs_no_name() -> None:
+    with hostmod.instantiate(passing(Probe, memory='(memory (export "mem") 1)'), Probe()) as guest:
+        guest.exports.store(0, 9)
+        assert guest.memory.read_uint32(0) == 9
+
+
+def test_a_memory_that_is_not_there_is_refused_by_name() -> None:
+    with pytest.raises(hostmod.LinkError, match="memory='heap', expected one of the guest's: memory"):
+        hostmod.instantiate(passing(Probe), Probe(), memory="heap")
+
+
+def test_an_imported_memory_is_provided() -> None:
+    memory = '(import "env" "memory" (memory 1))'
+    text = passing(Probe).replace('(memory (export "memory") 1)', "").replace("(module", f"(module {memory}")
+    with hostmod.instantiate(text, Probe()) as guest:
+        guest.memory.write(0, b"hello")
+        assert guest.exports.text(0, 5) == 5
+        guest.exports.store(PAGE - 4, 3)
+        assert guest.memory.read_uint32(PAGE - 4) == 3
+        with pytest.raises(SegmentationFault):
+            guest.exports.store(PAGE - 3, 3)
+
+
+def imported_memory() -> tuple[wasmtime.Engine, wasmtime.Store, wasmtime.Memory, wasmtime.Module]:
+    engine = wasmtime.Engine()
+    store = wasmtime.Store(engine)
+    memory = wasmtime.Memory(store, wasmtime.MemoryType(wasmtime.Limits(1, 4)))
+    text = passing(Probe).replace('(memory (export "memory") 1)', "")
+    return engine, store, memory, wasmtime.Module(engine, text.replace("(module", '(module (import "e" "m" (memory 1))'))
+
+
+def test_an_imported_memory_can_be_linked_by_hand() -> None:
+    engine, store, memory, module = imported_memory()
+    linker = wasmtime.Linker(engine)
+    linker.define(store, "e", "m", memory)
+    Probe().link(linker, memory=memory, store=store)
+    exports = linker.instantiate(store, module).exports(store)
+    exports["store"](store, 12, 2**32 - 1)  # type: ignore[operator]  # a Func
+    assert bytes(memory.read(store, 12, 16)) == b"\xff" * 4
+    memory.grow(store, 1)
+    exports["store"](store, PAGE, 5)  # type: ignore[operator]
+    assert bytes(memory.read(store, PAGE, PAGE + 4)) == b"\x05\0\0\0"
+    with pytest.raises(SegmentationFault):
+        exports["store"](store, 2 * PAGE - 3, 5)  # type: ignore[operator]
+
+
+def test_a_memory_of_another_store_is_refused_at_the_call() -> None:
+    engine, store, memory, _ = imported_memory()
+    linker = wasmtime.Linker(engine)
+    Probe().link(linker, memory=memory, store=store)
+    other = wasmtime.Store(engine)
+    exports = linker.instantiate(other, wasmtime.Module(engine, passing(Probe))).exports(other)
+    with pytest.raises(MemoryAccessError, match="belongs to another store"):
+        exports["text"](other, 0, 0)  # type: ignore[operator]
+    assert exports["add"](other, 1, 2, 3.0) == 6.0  # type: ignore[operator]
+
+
+def test_a_memory_needs_its_store_when_linking() -> None:
+    engine, _, memory, _ = imported_memory()
+    with pytest.raises(hostmod.LinkError, match="store=store"):
+        Probe().link(wasmtime.Linker(engine), memory=memory)
+    with pytest.raises(hostmod.LinkError, match="an export's name or a wasmtime.Memory"):
+        Probe().link(wasmtime.Linker(engine), memory=3)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("memory", "says"),
+    [
+        pytest.param("", "exports nothing as 'memory'", id="no memory"),
+        pytest.param("(memory 1)", "exports nothing as 'memory'", id="a memory that is not exported"),
+        pytest.param('(global (export "memory") i32 (i32.const 1))', "exports no memory as 'memory'", id="a global"),
+        pytest.param('(memory (export "memory") 1 2 shared)', "exports a shared memory as 'memory'", id="shared"),
+    ],
+)
+def test_a_guest_without_a_usable_memory_can_call_what_needs_none(memory: str, says: str) -> None:
+    config = wasmtime.Config()
+    config.shared_memory = True
+    with hostmod.instantiate(passing(Probe, memory=memory), Probe(), engine=wasmtime.Engine(config)) as guest:
+        thing = object()
+        for _ in range(3):
+            assert guest.exports.add(1, 2, 0.5) == 3.5
+            assert guest.exports.fails() == 28
+            assert guest.exports.same(thing) is thing
+            assert guest.exports.unread(0) == 1
+            assert guest.exports.unread(5) == 0
+            for name, arguments in (("text", (0, 0)), ("text", (0, 1)), ("store", (0, 1))):
+                with pytest.raises(MemoryAccessError, match=says) as caught:
+                    guest.exports[name](*arguments)
+                assert caught.value.where == f"probe.{name}"
+
+
+def test_a_memory_of_no_pages_has_no_bytes() -> None:
+    with hostmod.instantiate(passing(Probe, memory='(memory (export "memory") 0)'), Probe()) as guest:
+        assert guest.exports.text(0, 0) == 0
+        assert len(guest.memory) == 0
+        assert guest.memory.read(0, 0) == b""
+        assert bytes(guest.memory.view(0, 0)) == b""
+        for call in (lambda: guest.exports.text(0, 1), lambda: guest.exports.store(0, 1), lambda: guest.memory.read(0, 1)):
+            with pytest.raises(SegmentationFault):
+                call()
+
+
+def test_the_same_function_can_be_imported_twice() -> None:
+    twice = passing(Probe, more='(func (export "again") (param i32 i32) (result i32) (call $again (local.get 0) (local.get 1)))')
+    twice = twice.replace("(memory", '(import "probe" "text" (func $again (param i32 i32) (result i32))) (memory', 1)
+    with hostmod.instantiate(twice, Probe()) as guest:
+        assert guest.exports.text(0, 3) == guest.exports.again(0, 3) == 3
+
+
+def test_one_function_serves_guests_with_memories_of_different_sizes() -> None:
+    probe = Probe()
+    guests = [hostmod.instantiate(passing(Probe, memory=f'(memory (export "memory") {pages})'), probe) for pages in (1, 3, 2)]
+    for _ in range(3):
+        for guest in guests:
+            size = len(guest.memory)
+            guest.exports.store(size - 4, size)
+            assert guest.memory.read_uint32(size - 4) == size
+            with pytest.raises(SegmentationFault):
+                guest.exports.store(size - 3, size)
+    for guest in guests:
+        guest.close()
+
+
+# ---------------------------------------------------------------------------------------------------- growth in a call
+
+GROW = '(func (export "grow") (param i32) (result i32) (memory.grow (local.get 0)))'
+
+
+class Growing(HostModule, name="growing"):
+    """Lets the guest grow its memory in the middle of a call."""
+
+    guest: hostmod.Guest
+    pages = 1
+
+    @function
+    def pointer(self, at: Pointer[Uint32]) -> None:
+        self.guest.exports.grow(self.pages)
+        at.store(77)
+
+    @function
+    def views(self, data: Bytes, caller: Caller) -> None:
+        before = len(caller.memory)
+        early = caller.memory.view(0, 4)
+        self.guest.exports.grow(self.pages)
+        assert len(caller.memory) == before + self.pages * PAGE
+        assert caller.memory.size == len(caller.memory)
+        caller.memory.write(before, b"new")
+        for view in (data, early):
+            try:
+                view[0] = 65
+            except ValueError as error:
+                assert "released" in str(error)  # noqa: PT017  # either is fine, and nothing else
+        late = caller.memory.view(0, 4)
+        late[1] = 66
+
+    @function
+    def late(self, at: Pointer[Uint32]) -> None:
+        self.guest.exports.grow(self.pages)
+        at.slice(self.pages * 16384)[self.pages * 16384 - 1] = 5
+
+
+def growing(moving: bool) -> tuple[Growing, hostmod.Guest]:
+    config = wasmtime.Config()
+    if moving:
+        config.memory_reservation = 0
+        config.memory_reservation_for_growth = 0
+        config.memory_guard_size = 0
+    host = Growing()
+    host.guest = hostmod.instantiate(passing(Growing, more=GROW), host, engine=wasmtime.Engine(config))
+    return host, host.guest
+
+
+STAYING = pytest.mark.parametrize("moving", [False, True], ids=["a memory that stays", "a memory that moves"])
+
+
+@STAYING
+def test_memory_that_grew_in_a_call_is_seen_at_its_new_size(moving: bool) -> None:
+    host, guest = growing(moving)
+    with guest:
+        for _ in range(4):
+            size = len(guest.memory)
+            guest.exports.pointer(size)  # a byte past the end, until the guest has grown
+            assert guest.memory.read_uint32(size) == 77
+        for _ in range(4):
+            size = len(guest.memory)
+            guest.exports.views(0, 4)
+            assert guest.memory.read(size, 3) == b"new"
+            assert guest.memory.read(1, 1) == b"B"
+        host.pages = 2
+        size = len(guest.memory)
+        guest.exports.late(size)
+        assert guest.memory.read_uint32(len(guest.memory) - 4) == 5
+    del host.guest
+
+
+@STAYING
+def test_guest_memory_follows_growth_outside_of_calls(moving: bool) -> None:
+    host, guest = growing(moving)
+    with guest:
+        memory = guest.memory
+        memory.write(0, b"stay")
+        assert memory.grow(3) == 1
+        assert len(memory) == 4 * PAGE
+        assert memory.read(0, 4) == b"stay"
+        guest.exports.grow(700)
+        memory.write(704 * PAGE - 1, b"!")
+        assert memory.read(0, 4) == b"stay"
+    del host.guest
+
+
+class TextType(GuestType[str]):
+    """A guest type of the user's, whose loading runs the guest."""
+
+    name = "Growing text"
+    core = ("i32",)
+    guest: Any = None
+
+    def load_value(self, memory: hostmod.Memory, words: Any) -> str:
+        self.guest.exports.grow(500)
+        return "grown"
+
+
+TEXT = TextType()
+
+
+@STAYING
+def test_a_guest_type_may_let_the_memory_grow_between_two_parameters(moving: bool) -> None:
+    class Between(HostModule, name="growing"):
+        @function
+        def f(self, first: String, text: Annotated[str, TEXT], second: String, data: Bytes) -> Uint32:
+            return len(first) + len(second) + len(data)
+
+    config = wasmtime.Config()
+    if moving:
+        config.memory_reservation = 0
+        config.memory_reservation_for_growth = 0
+        config.memory_guard_size = 0
+    with hostmod.instantiate(passing(Between, more=GROW), Between(), engine=wasmtime.Engine(config)) as guest:
+        TEXT.guest = guest
+        for _ in range(3):
+            end = len(guest.memory)
+            assert guest.exports.f(0, 3, 0, end, 4, end + 8, 2) == 9
+        TEXT.guest = None
+
+
+MOVES = """
+import wasmtime, hostmod
+from hostmod import HostModule, function
+from hostmod.types import Bytes, Caller, Int32
+from wat import passing
+import sys
+
+class Move(HostModule, name="move"):
+    how = ""
+
+    @function
+    def take(self, data: Bytes, caller: Caller) -> None:
+        part = data[1:3]
+        self.seen = [data, part, caller.memory.view(0, 2)]
+        try:
+            if self.how == "hostmod":
+                guest.exports.grow(4000)
+            elif self.how == "wasmtime":
+                guest.instance.exports(guest.store)["grow"](guest.store, 4000)
+            elif self.how == "caller":
+                caller["grow"](caller.raw, 4000)
+            elif self.how == "memory":
+                caller["memory"].grow(caller.raw, 4000)
+            elif self.how == "guest memory":
+                guest.memory.grow(4000)
+            elif self.how == "nested":
+                guest.exports.grow_and_look(4000)
+        finally:
+            for view in self.seen:
+                try:
+                    view[0] = 1
+                except ValueError as error:
+                    assert "released" in str(error), error
+                    ended.append(view)
+
+    @function
+    def look(self) -> Int32:
+        for view in self.seen:
+            try:
+                view[0]
+            except ValueError:
+                return 1
+        raise AssertionError("a view of memory that has gone is in use")
+
+more = '''(func (export "grow") (param i32) (drop (memory.grow (local.get 0))))
+(func (export "grow_and_look") (param i32) (drop (memory.grow (local.get 0))) (drop (call $look)))'''
+config = wasmtime.Config()
+config.memory_reservation = config.memory_reservation_for_growth = config.memory_guard_size = 0
+engine = wasmtime.Engine(config)
+for how in sys.argv[1:]:
+    ended = []
+    host = Move()
+    host.how = how
+    with hostmod.instantiate(passing(Move, more=more), host, engine=engine) as guest:
+        guest.exports.take(0, 8)
+        assert len(ended) == 3, (how, ended)
+        guest.memory.write(0, b"still here")
+    print(how, "fine")
+"""
+
+
+def test_no_view_shows_where_a_memory_was_before_it_moved() -> None:
+    ways = ["hostmod", "wasmtime", "caller", "memory", "guest memory", "nested"]
+    assert run_apart(MOVES, *ways) == "".join(f"{way} fine\n" for way in ways)
