@@ -544,3 +544,41 @@ def test_fixed_types_are_equal_by_what_they_hold() -> None:
     assert Length(2) != Length(3)
     assert struct_type(Point) == resolve(Point, "elsewhere")
     assert struct_type(Point) != struct_type(Sample)
+
+
+def test_a_struct_can_point_to_its_own_kind() -> None:
+    @struct
+    class Node:
+        value: Int32
+        next: Pointer[Node] | None
+
+    memory = FixedSizeMemory(1, base=16)
+    first, second = (Pointer[Node](memory, memory.allocate(8, 4)) for _ in range(2))
+    first.store(Node(1, second))
+    second.store(Node(2, None))
+
+    found = first.load().next
+    assert found is not None
+    assert found.load() == Node(2, None)
+    assert (sizeof(Node), offsetof(Node, "next")) == (8, 4)
+
+
+def test_records_that_refer_in_circles_are_shown_on_one_line() -> None:
+    @struct
+    class Ring:
+        rest: List[Ring]
+        next: Pointer[Ring] | None
+
+    memory = FixedSizeMemory(1, base=16)
+    pointer = Pointer[Ring](memory, memory.allocate(12, 4))
+    pointer.store(Ring(List(pointer, 1), pointer))
+
+    assert resolve(Pointer[Ring], "pointer").show(pointer) == "&{rest: 1 items at 0x10, next: 0x10}"
+
+
+def test_a_struct_cannot_hold_itself() -> None:
+    with pytest.raises(DeclarationError, match='Snake.tail: Snake inside itself, .* write "Pointer\\[Snake\\] | None"'):
+
+        @struct
+        class Snake:
+            tail: Snake

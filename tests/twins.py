@@ -548,6 +548,16 @@ def _wat(cores: Sequence[str], word: str) -> str:
 _WIDTHS = {"i32": 4, "f32": 4, "externref": 4, "i64": 8, "f64": 8}
 
 
+def forwarding(plan: Plan, memory: str = '(memory (export "memory") 1 3)') -> str:
+    """Write a guest whose `run` calls a host function with whatever it is given."""
+    type_ = f"{_wat(plan.param_types, 'param')} {_wat(plan.result_types, 'result')}"
+    gets = " ".join(f"(local.get {index})" for index in range(len(plan.param_types)))
+    return (
+        f'(module (import "host" "f" (func $f {type_})) {memory} (func (export "run") {type_} {gets} (call $f))'
+        ' (func (export "grow") (drop (memory.grow (i32.const 1)))))'
+    )
+
+
 class Raw:
     """A guest's function, called with words: nothing is between the caller and the guest."""
 
@@ -615,16 +625,7 @@ class Host:
         self._type = _ffi.function_type(plan.param_types, plan.result_types)
         rows = [(thunk, b"host", b"f", _ffi.type_address(self._type))]
         assert twin.define_all(_ffi.linker_address(linker), rows, [function.func]) is None
-        type_ = f"{_wat(plan.param_types, 'param')} {_wat(plan.result_types, 'result')}"
-        gets = " ".join(f"(local.get {index})" for index in range(len(plan.param_types)))
-        imports = [f'(import "host" "f" (func $f {type_}))']
-        parts = [memory, *imports] if place == "imported" else [*imports, memory]
-        module = wasmtime.Module(
-            ENGINE,
-            f"(module {' '.join(parts)}"
-            f' (func (export "run") {type_} {gets} (call $f))'
-            ' (func (export "grow") (drop (memory.grow (i32.const 1)))))',
-        )
+        module = wasmtime.Module(ENGINE, forwarding(plan, memory))
         exports = linker.instantiate(self.store, module).exports(self.store)
         self.raw = Raw(self.store, exports["run"], plan)  # type: ignore[arg-type]  # a Func
         grow = Plan("Guest", "grow", (), (), False, False)

@@ -132,7 +132,6 @@ static Py_ssize_t list_pointer, list_length;
 static PyObject *pointer_load, *pointer_store, *list_getitem; /* Python's own methods, for what is not done here */
 static PyObject *str_native, *str_release, *str_context, *str_context_method;
 static PyObject *zero;
-static PyInterpreterState *home;
 
 static PyObject *ask(int helper, const char *format, ...) {
     va_list arguments;
@@ -2146,13 +2145,10 @@ static PyMethodDef module_methods[] = {
 };
 
 static int module_exec(PyObject *module) {
-    /* One interpreter a process: PyGILState knows no others. */
-    PyInterpreterState *here = PyInterpreterState_Get();
-    if (home != NULL && home != here) {
-        PyErr_SetNone(PyExc_ImportError);
+    if (PyInterpreterState_Get() != PyInterpreterState_Main()) { /* PyGILState knows no other */
+        PyErr_SetString(PyExc_ImportError, "subinterpreter");
         return -1;
     }
-    home = here;
     str_native = PyUnicode_InternFromString("_native");
     str_release = PyUnicode_InternFromString("release");
     str_context = PyUnicode_InternFromString("_Store__context");

@@ -177,8 +177,8 @@ class CallMemory(Memory):
         whole = frame.whole
         self._locator.locate(frame, self._caller)
         if self._lent and whole is not None and whole is not frame.whole:
-            # It grew while views of it are out: they stay if it stayed where it was.
-            if ctypes.addressof(whole) == ctypes.addressof(frame.whole):
+            # It grew while views of it are out: they stay if it stayed where it was, or had nothing to show.
+            if not len(whole) or ctypes.addressof(whole) == ctypes.addressof(frame.whole):
                 self._wholes.append(whole)
             elif _ffi.release_views(whole, moved=True):
                 raise ViewEscapedError(self._locator.where)

@@ -14,6 +14,7 @@ from typing import Any, TypeVar, dataclass_transform, overload
 from hostmod.errors import ConversionError, DeclarationError, SegmentationFault
 from hostmod.memory import FixedSizeMemory, Memory
 from hostmod.types.base import GuestType, Inline, describe, resolve_object
+from hostmod.types.pointer import List, Pointer
 from hostmod.types.view import show_bytes
 
 C = TypeVar("C", bound=type)
@@ -199,10 +200,18 @@ class StructType(GuestType[Any]):
         self._store: Callable[[Memory, int, Any], None] = names["store"]
 
     def show(self, value: Any) -> str:
-        inner = ", ".join(
-            f"{field.name}: {field.type.show(getattr(value, field.name))}" for field in self.fields
-        )
+        inner = ", ".join(f"{field.name}: {self._shown(field, value)}" for field in self.fields)
         return f"{{{inner}}}"
+
+    @staticmethod
+    def _shown(field: Field, value: Any) -> str:
+        """Show a field; what it refers to stays out of it, since a guest can make records that refer in circles."""
+        item = getattr(value, field.name)
+        if isinstance(item, Pointer):
+            return f"0x{item.offset:x}"
+        if isinstance(item, List):
+            return f"{len(item)} items at 0x{item.pointer.offset:x}"
+        return field.type.show(item)
 
 
 class _FieldError(Exception):
@@ -389,6 +398,14 @@ def struct(cls: type | None = None, *, frozen: bool = False) -> Any:
 
 
 def _struct_class(cls: type, frozen: bool, depth: int) -> type:
+    # There before its fields are known, so that they can be pointers to it: next: "Pointer[Node] | None".
+    found = StructType.__new__(StructType)
+    found.cls, found.name, found.size = cls, cls.__name__, 1
+
+    def guest_type(arguments: tuple[object, ...], where: str) -> GuestType[Any]:
+        return found
+
+    cls.__guest_type__ = staticmethod(guest_type)  # type: ignore[attr-defined]  # it gains it here
     frame = sys._getframe(depth)
     try:
         hints = typing.get_type_hints(cls, localns={**frame.f_locals, cls.__name__: cls}, include_extras=True)
@@ -406,17 +423,21 @@ def _struct_class(cls: type, frozen: bool, depth: int) -> type:
     for field in dataclasses.fields(own):
         if not field.init:
             raise DeclarationError(f"{cls.__name__}.{field.name}", "field(init=False)", "a plain field")
-        fields.append((field.name, resolve_object(hints[field.name], f"{cls.__name__}.{field.name}")))
+        type_ = resolve_object(hints[field.name], f"{cls.__name__}.{field.name}")
+        if type_ is found or getattr(type_, "element", None) is found and isinstance(type_, FixedArrayType):
+            raise DeclarationError(
+                f"{cls.__name__}.{field.name}",
+                f"{cls.__name__} inside itself",
+                "a struct of a size that is known",
+                f'write "Pointer[{cls.__name__}] | None"',
+            )
+        fields.append((field.name, type_))
     if not fields:
         raise DeclarationError(
             cls.__name__, "a struct without fields", "at least one", "write x: Float32, for example"
         )
-    found = own.__struct__ = StructType(own, fields)
-
-    def guest_type(arguments: tuple[object, ...], where: str) -> GuestType[Any]:
-        return found
-
-    own.__guest_type__ = staticmethod(guest_type)
+    found.__init__(own, fields)  # type: ignore[misc]  # it was made above, of nothing
+    own.__struct__ = found
     return typing.cast(type, own)
 
 

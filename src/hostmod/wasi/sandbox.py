@@ -132,6 +132,11 @@ class Walk:
         self._links += 1
         if self._links > MAX_LINKS:
             raise WasiError(Errno.LOOP)
+        if not target.isascii():
+            try:
+                target.encode()
+            except UnicodeEncodeError:  # bytes that are no UTF-8
+                raise WasiError(Errno.ILSEQ) from None
         self._push(target)
 
     def _back(self) -> None:

@@ -1,0 +1,534 @@
+"""Law 2, of views: what a call lent ends with it, and what cannot be ended is said and keeps its store as it is."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import gc
+import pickle
+import struct as packing
+import types
+from collections.abc import Callable
+from typing import Any
+
+import numpy
+import pytest
+import wasmtime
+from wat import passing, run_apart
+
+import hostmod
+from hostmod import HostModule, StaleMemoryError, StoreBusyError, ViewEscapedError, function
+from hostmod.types import Array, Bytes, Caller, Error, Int32, List, Pointer, String, Uint16, Uint32, struct
+
+
+@struct
+class Pair:
+    a: Uint16
+    b: Uint32
+
+
+class Keeper(HostModule, name="keeper"):
+    """Keeps what `how` makes of what it was lent."""
+
+    def __init__(self, how: Callable[[Any], Any] = lambda data: data) -> None:
+        self.how = how
+        self.kept: list[Any] = []
+
+    @function
+    def bytes(self, data: Bytes) -> None:
+        self.kept.append(self.how(data))
+
+    @function
+    def array(self, data: Array[Uint16]) -> None:
+        self.kept.append(self.how(data))
+
+    @function
+    def beside_text(self, text: String, data: Bytes) -> None:
+        self.kept.append(self.how(data))
+
+    @function
+    def beside_a_pointer(self, pointer: Pointer[Uint32], data: Bytes) -> None:
+        self.kept.append(self.how(data))
+
+    @function
+    def asked(self, at: Uint32, length: Uint32, caller: Caller) -> None:
+        self.kept.append(self.how(caller.memory.view(at, length)))
+
+    @function
+    def fails(self, data: Bytes) -> None:
+        local = self.how(data)
+        raise RuntimeError(f"with {type(local).__name__}")
+
+    @function
+    def refuses(self, data: Bytes) -> Error:
+        self.kept.append(self.how(data))
+        raise OSError(28, "full")
+
+    @function
+    def answer(self) -> Int32:
+        return 42
+
+
+LENDING = {
+    "bytes": (0, 8),
+    "array": (0, 4),
+    "beside_text": (16, 2, 0, 8),
+    "beside_a_pointer": (0, 0, 8),
+    "asked": (0, 8),
+}
+lending = pytest.mark.parametrize("name", LENDING)
+
+
+def guest_of(host: HostModule) -> hostmod.Guest:
+    guest = hostmod.instantiate(passing(type(host)), host)
+    guest.memory.write(0, b"abcdefgh" * 4)
+    return guest
+
+
+class Holder:
+    """An object with a place for a view."""
+
+    def __init__(self, view: memoryview) -> None:
+        self.view = view
+
+
+class Slotted:
+    """An object with a place for a view, and no dict."""
+
+    __slots__ = ("view",)
+
+    def __init__(self, view: memoryview) -> None:
+        self.view = view
+
+
+PLAIN: dict[str, tuple[Callable[[memoryview], Any], Callable[[Any], object]]] = {
+    "the view": (lambda data: data, lambda kept: kept[0]),
+    "a slice": (lambda data: data[1:3], lambda kept: kept[0]),
+    "a slice of a slice": (lambda data: data[0:4][1:3][0:1], lambda kept: kept[0]),
+    "a view of the view": (memoryview, lambda kept: kept[0]),
+    "a cast": (lambda data: data.cast("B"), lambda kept: kept[0]),
+    "a list of slices": (lambda data: [data[:2], data[2:]], lambda kept: kept[1][0]),
+    "the same slice twice": (lambda data: [data[:2]] * 2, lambda kept: kept[1][0]),
+    "a tuple in a list": (lambda data: [(data[:2], 1)], lambda kept: kept[0][0][0]),
+    "a dict": (lambda data: {"data": data}, lambda kept: kept["data"][0]),
+    "an object": (Holder, lambda kept: kept.view[0]),
+    "an object with slots": (Slotted, lambda kept: kept.view[0]),
+    "an iterator": (iter, next),
+    "a generator": (lambda data: (byte for byte in data), next),
+    "a closure": (lambda data: lambda: data[0], lambda kept: kept()),
+    "a method": (lambda data: data.tobytes, lambda kept: kept()),
+    "bound to a method": (lambda data: types.MethodType(len, data), lambda kept: kept()),
+    "writing": (lambda data: data, lambda kept: kept.__setitem__(0, 1)),
+    "a size": (lambda data: data, lambda kept: kept.nbytes),
+}
+
+
+@pytest.mark.parametrize("what", PLAIN)
+@lending
+def test_a_view_that_python_code_kept_is_of_no_use_after_its_call(name: str, what: str) -> None:
+    how, use = PLAIN[what]
+    keeper = Keeper(how)
+    with guest_of(keeper) as guest:
+        for _ in range(3):
+            guest.exports[name](*LENDING[name])
+            with pytest.raises(ValueError, match="released"):
+                use(keeper.kept[-1])
+        assert guest.exports.answer() == 42
+        assert guest.memory.read(0, 8) == b"abcdefgh"
+    for kept in keeper.kept:
+        with pytest.raises(ValueError, match="released"):
+            use(kept)
+
+
+FOREIGN: dict[str, Callable[[memoryview], Any]] = {
+    "numpy.frombuffer": lambda data: numpy.frombuffer(data, numpy.uint8),
+    "numpy.asarray": numpy.asarray,
+    "numpy of a slice": lambda data: numpy.frombuffer(data[2:4], numpy.uint8),
+    "a slice of numpy": lambda data: numpy.asarray(data)[1:],
+    "numpy in an object": lambda data: Holder(numpy.asarray(data)),  # type: ignore[arg-type]  # anything will do
+    "a pickle buffer": pickle.PickleBuffer,
+    "unpacking": lambda data: packing.iter_unpack("B", data.cast("B")),
+    "ctypes": lambda data: (ctypes.c_ubyte * 8).from_buffer(data),
+    "ctypes inside": lambda data: (ctypes.c_ubyte * 2).from_buffer(data, 3),
+    "a partial": lambda data: functools.partial(numpy.sum, numpy.asarray(data)),
+}
+
+
+@pytest.mark.parametrize("what", FOREIGN)
+@lending
+def test_what_has_the_address_past_its_call_is_said_and_keeps_the_store_as_it_is(name: str, what: str) -> None:
+    keeper = Keeper(FOREIGN[what])
+    guest = guest_of(keeper)
+    with pytest.raises(ViewEscapedError, match=rf"keeper\.{name}: a view of guest memory was kept past its call"):
+        guest.exports[name](*LENDING[name])
+    for _ in range(2):
+        with pytest.raises(ViewEscapedError):
+            guest.exports.answer()
+        with pytest.raises(ViewEscapedError):
+            guest.instance.exports(guest.store)["answer"](guest.store)  # type: ignore[operator]  # a Func
+        with pytest.raises(ViewEscapedError):
+            guest.memory.grow(1)
+        with pytest.raises(ViewEscapedError):
+            guest.store.close()
+        with pytest.raises(ViewEscapedError):
+            guest.close()
+        assert guest.memory.read(0, 4) == b"abcd"
+    keeper.kept.clear()
+    keeper.how = bytes
+    assert guest.exports.answer() == 42
+    guest.exports[name](*LENDING[name])
+    guest.close()
+    with pytest.raises(StaleMemoryError):
+        guest.exports.answer()
+
+
+def test_of_two_arrays_both_have_to_go() -> None:
+    keeper = Keeper(numpy.asarray)
+    guest = guest_of(keeper)
+    with pytest.raises(ViewEscapedError):
+        guest.exports.bytes(0, 8)
+    first = keeper.kept.pop()
+    keeper.how = bytes
+    second = None
+    with pytest.raises(ViewEscapedError):
+        second = guest.memory.view(0, 4)  # a view that may stay, beside one that may not
+        guest.exports.answer()
+    del first
+    with pytest.raises(ViewEscapedError):
+        guest.exports.answer()
+    assert second is not None
+    second.release()
+    assert guest.exports.answer() == 42
+    guest.close()
+
+
+def test_an_array_outlives_everything_else() -> None:
+    keeper = Keeper(numpy.asarray)
+    guest = guest_of(keeper)
+    with pytest.raises(ViewEscapedError):
+        guest.exports.bytes(0, 8)
+    array = keeper.kept.pop()
+    del guest, keeper
+    gc.collect()
+    assert array.tobytes() == b"abcdefgh"
+    array[0] = 65
+    assert array.tobytes() == b"Abcdefgh"
+
+
+def test_the_origin_of_a_view_shows_nothing_after_its_call() -> None:
+    keeper = Keeper(lambda data: data.obj)
+    guest = guest_of(keeper)
+    try:
+        guest.exports.bytes(0, 8)
+    except ViewEscapedError:
+        with pytest.raises(ViewEscapedError):  # one trampoline's origin has an address
+            guest.close()
+        keeper.kept.clear()
+    else:
+        with pytest.raises(StaleMemoryError):  # the other's knows that it has ended
+            memoryview(keeper.kept[0])
+    assert guest.exports.answer() == 42
+    guest.close()
+
+
+def test_an_array_in_a_reference_cycle_is_nobody_s() -> None:
+    def cycle(data: memoryview) -> None:
+        holder: list[Any] = [numpy.asarray(data)]
+        holder.append(holder)
+
+    keeper = Keeper(cycle)
+    with guest_of(keeper) as guest:
+        guest.exports.bytes(0, 8)
+        assert guest.exports.answer() == 42
+
+
+def test_an_array_in_the_frame_that_raised_is_nobody_s() -> None:
+    keeper = Keeper(numpy.asarray)
+    with guest_of(keeper) as guest:
+        with pytest.raises(RuntimeError, match="with ndarray") as caught:
+            guest.exports.fails(0, 8)
+        assert not [note for note in caught.value.__notes__ if "view" in note]
+        assert guest.exports.answer() == 42
+
+
+def test_an_array_kept_by_a_function_that_raises_is_said_in_a_note() -> None:
+    keeper = Keeper()
+    keeper.how = lambda data: keeper.kept.append(numpy.asarray(data))
+    guest = guest_of(keeper)
+    with pytest.raises(RuntimeError, match="with NoneType") as caught:
+        guest.exports.fails(0, 8)
+    assert [note for note in caught.value.__notes__ if "kept past its call" in note]
+    with pytest.raises(ViewEscapedError):
+        guest.exports.answer()
+    keeper.kept.clear()
+    assert guest.exports.answer() == 42
+    guest.close()
+
+
+def test_an_array_kept_with_an_errno_is_an_error_all_the_same() -> None:
+    keeper = Keeper(numpy.asarray)
+    guest = guest_of(keeper)
+    with pytest.raises(ViewEscapedError):
+        guest.exports.refuses(0, 8)
+    keeper.kept.clear()
+    keeper.how = bytes
+    assert guest.exports.refuses(0, 8) == 28
+    guest.close()
+
+
+def test_views_in_the_frames_of_what_was_raised_are_of_no_use() -> None:
+    keeper = Keeper(lambda data: data[2:4])
+    with guest_of(keeper) as guest:
+        with pytest.raises(RuntimeError, match="with memoryview") as caught:
+            guest.exports.fails(0, 8)
+        trace = caught.value.__traceback__
+        frames = []
+        while trace is not None:
+            frames.append(trace.tb_frame.f_locals)
+            trace = trace.tb_next
+        found = [each["data"] for each in frames if "data" in each] + [each["local"] for each in frames if "local" in each]
+        assert found
+        for view in found:
+            with pytest.raises(ValueError, match="released"):
+                view[0]
+
+
+def test_a_call_that_raises_looks_at_no_more_objects_than_it_must(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> Any:
+        raise AssertionError("every object there is was looked at")
+
+    keeper = Keeper(len)
+    with guest_of(keeper) as guest:
+        monkeypatch.setattr(gc, "get_referrers", refuse)
+        for _ in range(2):
+            with pytest.raises(RuntimeError, match="with int"):
+                guest.exports.fails(0, 8)
+            guest.exports.bytes(0, 8)
+            guest.exports.beside_a_pointer(0, 0, 8)
+
+
+# ------------------------------------------------------------------------------------------ pointers, lists and callers
+
+
+class Objects(HostModule, name="objects"):
+    """Keeps what points into memory."""
+
+    def __init__(self) -> None:
+        self.kept: Any = None
+
+    @function
+    def pointer(self, at: Pointer[Pair]) -> None:
+        self.kept = at
+
+    @function
+    def list(self, items: List[Uint32]) -> None:
+        self.kept = items
+
+    @function
+    def caller(self, caller: Caller) -> None:
+        caller.raw  # noqa: B018  # made, so that it has to be ended
+        self.kept = caller
+
+    @function
+    def whole(self, caller: Caller) -> None:
+        self.kept = caller.memory
+
+
+USES: dict[str, tuple[str, tuple[int, ...], Callable[[Any], object]]] = {
+    "loading": ("pointer", (8,), lambda kept: kept.load()),
+    "storing": ("pointer", (8,), lambda kept: kept.store(Pair(1, 2))),
+    "indexing": ("pointer", (8,), lambda kept: kept[1]),
+    "storing at an index": ("pointer", (8,), lambda kept: kept.__setitem__(1, Pair(1, 2))),
+    "a slice of a pointer": ("pointer", (8,), lambda kept: kept.slice(2)),
+    "loading what comes after": ("pointer", (8,), lambda kept: (kept + 1).load()),
+    "an item": ("list", (0, 4), lambda kept: kept[0]),
+    "storing an item": ("list", (0, 4), lambda kept: kept.__setitem__(0, 1)),
+    "all items": ("list", (0, 4), list),
+    "a part": ("list", (0, 4), lambda kept: kept[1:3]),
+    "a pointer to an item": ("list", (0, 4), lambda kept: next(kept.pointers()).load()),
+    "reading": ("whole", (), lambda kept: kept.read(0, 1)),
+    "writing": ("whole", (), lambda kept: kept.write(0, b"x")),
+    "viewing": ("whole", (), lambda kept: kept.view(0, 1)),
+    "a range": ("whole", (), lambda kept: kept.end(0, 1)),
+    "the size": ("whole", (), lambda kept: kept.size),
+    "the length": ("whole", (), len),
+    "searching": ("whole", (), lambda kept: kept.find(0, 0)),
+    "an integer": ("whole", (), lambda kept: kept.read_uint32(0)),
+    "the caller's memory": ("caller", (), lambda kept: kept.memory.read(0, 1)),
+    "the raw caller": ("caller", (), lambda kept: kept.raw),
+    "an export": ("caller", (), lambda kept: kept.get("memory")),
+    "an export by name": ("caller", (), lambda kept: kept["memory"]),
+}
+
+
+@pytest.mark.parametrize("what", USES)
+def test_what_points_into_memory_is_stale_after_its_call(what: str) -> None:
+    name, arguments, use = USES[what]
+    objects = Objects()
+    with guest_of(objects) as guest:
+        guest.exports[name](*arguments)
+        first = objects.kept
+        guest.exports[name](*arguments)  # nor does another call of the same function bring it back
+        for kept in (first, objects.kept):
+            with pytest.raises(StaleMemoryError, match="after its call"):
+                use(kept)
+        assert guest.memory.read(0, 16) == b"abcdefgh" * 2
+    with pytest.raises(StaleMemoryError):
+        use(objects.kept)
+
+
+def test_what_the_raw_caller_gave_ends_with_its_call() -> None:
+    class Raw(HostModule, name="raw"):
+        kept: wasmtime.Caller
+
+        @function
+        def f(self, caller: Caller) -> None:
+            self.kept = caller.raw
+
+    raw = Raw()
+    with guest_of(raw) as guest:
+        guest.exports.f()
+        assert raw.kept.get("memory") is None
+        with pytest.raises(ValueError, match="no longer valid"):
+            raw.kept._context()
+
+
+@pytest.mark.parametrize("show", [repr, str])
+def test_showing_what_is_stale_is_fine(show: Callable[[object], str]) -> None:
+    objects = Objects()
+    with guest_of(objects) as guest:
+        for name, arguments in (("pointer", (8,)), ("list", (0, 4)), ("caller", ())):
+            guest.exports[name](*arguments)
+            assert show(objects.kept)
+
+
+def test_an_outer_call_s_views_are_still_there_after_an_inner_call() -> None:
+    class Nested(HostModule, name="nested"):
+        guest: hostmod.Guest
+        depth = 0
+
+        @function
+        def f(self, data: Bytes, pointer: Pointer[Uint32], caller: Caller) -> Uint32:
+            self.depth += 1
+            if self.depth < 20:
+                self.guest.exports.f(self.depth, 4, self.depth * 4)
+            data[0] = 1
+            pointer.load()
+            return len(data) + len(caller.memory.view(0, 2))
+
+    nested = Nested()
+    with guest_of(nested) as nested.guest:
+        assert nested.guest.exports.f(0, 4, 0) == 6
+        assert nested.depth == 20
+    del nested.guest
+
+
+# ---------------------------------------------------------------------------------------------------------- guest.memory
+
+
+def test_a_view_of_a_guest_s_memory_keeps_its_store_until_it_is_released() -> None:
+    keeper = Keeper()
+    guest = guest_of(keeper)
+    view = guest.memory.view(0, 4)
+    part = view[1:3]
+    view.release()
+    for refused in (guest.exports.answer, guest.close, lambda: guest.memory.grow(1)):
+        with pytest.raises(ViewEscapedError, match=r"Guest\.memory\.view"):
+            refused()
+    assert guest.memory.read(0, 4) == b"abcd"
+    part[0] = 66
+    assert guest.memory.read(0, 4) == b"aBcd"
+    part.release()
+    assert guest.exports.answer() == 42
+    with guest.memory.view(0, 4) as again:
+        assert bytes(again) == b"aBcd"
+    guest.close()
+
+
+def test_numpy_over_a_guest_s_memory_keeps_its_store_too() -> None:
+    guest = guest_of(Keeper())
+    array = numpy.frombuffer(guest.memory.view(0, 8), numpy.uint8)
+    with pytest.raises(ViewEscapedError):
+        guest.close()
+    assert array.tobytes() == b"abcdefgh"
+    del array
+    guest.close()
+
+
+def test_a_view_of_a_guest_s_memory_cannot_be_had_while_it_runs() -> None:
+    class Asks(HostModule, name="asks"):
+        guest: hostmod.Guest
+
+        @function
+        def f(self) -> None:
+            self.guest.memory.view(0, 4)
+
+    asks = Asks()
+    with guest_of(asks) as asks.guest:
+        with pytest.raises(StoreBusyError, match=r"Caller\.memory\.view"):
+            asks.guest.exports.f()
+        asks.guest.memory.view(0, 4).release()
+    del asks.guest
+
+
+def test_a_closed_guest_s_memory_raises() -> None:
+    guest = guest_of(Keeper())
+    memory = guest.memory
+    guest.close()
+    for use in (
+        lambda: memory.read(0, 1),
+        lambda: memory.write(0, b"x"),
+        lambda: memory.view(0, 1),
+        lambda: memory.size,
+        lambda: memory.read_uint8(0),
+        lambda: len(memory),
+    ):
+        with pytest.raises(StaleMemoryError, match="its store is closed"):
+            use()
+
+
+# -------------------------------------------------------------------------------------------------- closing in the middle
+
+CLOSES = """
+import sys
+import wasmtime, hostmod
+from hostmod import HostModule, StoreBusyError, function
+from hostmod.types import Bytes, Caller, Pointer, Uint32
+from wat import passing
+
+class Closes(HostModule, name="closes"):
+    @function
+    def f(self, data: Bytes, at: Pointer[Uint32], caller: Caller) -> Uint32:
+        for _ in range(2):
+            try:
+                how()
+            except StoreBusyError as error:
+                assert "its guest is running" in str(error), error
+            else:
+                raise AssertionError("closed")
+        data[0] = 7
+        at.store(9)
+        return caller.memory.read_uint32(4)
+
+for enter in ("hostmod", "wasmtime", "start"):
+    for how_name in ("guest", "store", "with"):
+        guest = hostmod.instantiate(passing(Closes), Closes())
+        store = guest.store
+        how = {"guest": guest.close, "store": store.close, "with": lambda: store.__exit__(None, None, None)}[how_name]
+        if enter == "hostmod":
+            assert guest.exports.f(0, 4, 4) == 9
+        elif enter == "wasmtime":
+            assert guest.instance.exports(store)["f"](store, 0, 4, 4) == 9
+        else:
+            linker = wasmtime.Linker(store.engine)
+            Closes().link(linker)
+            text = passing(Closes, more="(func $go (drop (call $f (i32.const 0) (i32.const 4) (i32.const 4)))) (start $go)")
+            linker.instantiate(store, wasmtime.Module(store.engine, text))
+        how()
+        guest.close()
+print("fine")
+"""
+
+
+def test_a_store_cannot_be_closed_by_what_its_guest_calls() -> None:
+    assert run_apart(CLOSES) == "fine\n"
