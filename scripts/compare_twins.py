@@ -47,11 +47,15 @@ def tasks(executions: int, seed: int) -> Iterator[tuple[int, int]]:
 
 def main() -> int:
     """Run it."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--executions", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--jobs", type=int, default=multiprocessing.cpu_count())
-    parser.add_argument("--plan", type=int, help="one plan only, by the number that a difference was printed with")
+    parser.add_argument(
+        "--plan", type=int, help="one plan only, by the number that a difference was printed with"
+    )
     options = parser.parse_args()
     start = time.perf_counter()
     if options.plan is not None:
@@ -68,7 +72,9 @@ def main() -> int:
             for difference in differences:
                 print(difference, flush=True)
     took = time.perf_counter() - start
-    print(f"{done} executions compared in {took:.0f} s, {failed} plans with a difference; seed {options.seed}")
+    print(
+        f"{done} executions compared in {took:.0f} s, {failed} plans with a difference; seed {options.seed}"
+    )
     return bool(failed)
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy
+import twins
 import wasmtime
 
-import twins
 from hostmod import _ffi
 from hostmod.errors import ErrnoError
 from hostmod.memory import Memory
@@ -80,7 +80,7 @@ def _numbers(a: Int32, b: Uint8, c: Float32, d: Duration, e: Bool, f: Color) -> 
 
 def _many(
     a: Uint32, b: Uint32, c: Uint32, d: Uint32, e: Uint32, f: Uint32, g: Uint32, h: Uint32, i: Uint32,
-    j: Uint32, k: Uint32, l: Uint32, m: Uint32, n: Uint32, o: Uint32, p: Uint32, q: Uint32, r: Uint32,
+    j: Uint32, k: Uint32, s: Uint32, m: Uint32, n: Uint32, o: Uint32, p: Uint32, q: Uint32, r: Uint32,
 ) -> Uint32:  # fmt: skip  # more than fit the C code's own room
     return a
 
@@ -214,7 +214,13 @@ def host_call(twin: Any, case: str) -> tuple[Callable[[], None], list[Any]]:
         if references:
             store.gc()
 
-    return call, [function, thunk, store, *(slot for slot in plan.params), *(slot.type for slot in plan.params)]
+    return call, [
+        function,
+        thunk,
+        store,
+        *(slot for slot in plan.params),
+        *(slot.type for slot in plan.params),
+    ]
 
 
 def guest_call(twin: Any, case: str) -> tuple[Callable[[], None], list[Any]]:
@@ -258,7 +264,19 @@ def counts(participants: list[Any]) -> tuple[int, int, list[int]]:
     """Count what there is: allocated blocks, objects of the garbage collector, and references to some objects."""
     KEPT.values = []
     gc.collect()
-    shared: list[Any] = [None, True, False, Color.RED, Color.GREEN, Duration, Point, Memory, ValueError, 0, ""]
+    shared: list[Any] = [
+        None,
+        True,
+        False,
+        Color.RED,
+        Color.GREEN,
+        Duration,
+        Point,
+        Memory,
+        ValueError,
+        0,
+        "",
+    ]
     references = [sys.getrefcount(each) for each in (*shared, *participants)]
     return sys.getallocatedblocks(), len(gc.get_objects()), references
 
@@ -280,9 +298,7 @@ def growth(call: Callable[[], None], participants: list[Any], calls: int) -> tup
     for _ in range(calls):
         call()
     more_blocks, more_objects, more_references = counts(participants)
-    worst = max(
-        abs(after - before) for before, after in zip(references, more_references, strict=True)
-    )
+    worst = max(abs(after - before) for before, after in zip(references, more_references, strict=True))
     return (more_blocks - blocks) / calls, (more_objects - objects) / calls, worst / calls
 
 
@@ -290,4 +306,3 @@ def cases(twin: Any) -> list[tuple[str, Callable[[], None], list[Any]]]:
     """Every kind of call that a twin makes: its name, the call, and whose references to count."""
     found = [(f"host: {case}", *host_call(twin, case)) for case in CASES]
     return [*found, *((f"guest: {case}", *guest_call(twin, case)) for case in GUEST_CASES)]
-

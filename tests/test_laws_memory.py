@@ -345,7 +345,7 @@ def test_indexing_never_wraps(index: int) -> None:
         with pytest.raises((SegmentationFault, ValueError)):
             guest.exports.part(8, index)
         for at, length in ((index, 1), (1, index), (index, index)):
-            if not (0 <= at <= PAGE and 0 <= length and at + length <= PAGE):
+            if not (0 <= at <= PAGE and length >= 0 and at + length <= PAGE):
                 with pytest.raises(SegmentationFault):
                     guest.exports.look(at, length)
 
@@ -386,9 +386,8 @@ def test_a_fault_in_the_second_parameter_leaves_the_first_alone() -> None:
             self.called = True
 
     two = Two()
-    with hostmod.instantiate(passing(Two), two) as guest, unchanged(guest):
-        with pytest.raises(SegmentationFault):
-            guest.exports.f(0, 16, PAGE, 1)
+    with hostmod.instantiate(passing(Two), two) as guest, unchanged(guest), pytest.raises(SegmentationFault):
+        guest.exports.f(0, 16, PAGE, 1)
     assert not two.called
 
 
@@ -398,9 +397,8 @@ def test_a_segmentation_fault_is_never_an_errno() -> None:
         def f(self, at: Pointer[Uint32]) -> Optional[Uint32]:
             return at.load()
 
-    with hostmod.instantiate(passing(Caught), Caught()) as guest:
-        with pytest.raises(SegmentationFault):
-            guest.exports.f(PAGE)
+    with hostmod.instantiate(passing(Caught), Caught()) as guest, pytest.raises(SegmentationFault):
+        guest.exports.f(PAGE)
 
 
 # ------------------------------------------------------------------------------------------------ memories of all kinds

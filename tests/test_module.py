@@ -513,3 +513,51 @@ def test_an_option_that_fails_leaves_what_came_before_it() -> None:
     with pytest.raises(OSError, match="in use"):
         configure(server, port(80), broken(), port(81))
     assert server.port == 80
+
+
+# ------------------------------------------------------------------------------ results through pointers, for guests
+
+
+class Find(HostModule, name="find", errors={KeyError: 2}):
+    @function
+    def one(self, key: Int32) -> Optional[Uint32]:
+        if key == 0:
+            raise KeyError(key)
+        return key * 2
+
+    @function
+    def two(self, key: Int32) -> tuple[Int64, Int32]:
+        return key * 10, -key
+
+
+OUT_GUEST = """(module
+    (import "find" "one.out" (func $one (param i32 i32) (result i32)))
+    (import "find" "two.out" (func $two (param i32 i32 i32)))
+    (memory (export "memory") 1)
+    (func (export "one") (param i32 i32) (result i32) (call $one (local.get 0) (local.get 1)))
+    (func (export "two") (param i32 i32 i32) (call $two (local.get 0) (local.get 1) (local.get 2))))"""
+
+
+def test_several_results_are_also_offered_through_pointers() -> None:
+    with hostmod.instantiate(OUT_GUEST, Find) as guest:
+        assert (guest.exports.one(21, 8), guest.memory.read_uint32(8)) == (0, 42)
+        guest.exports.two(7, 16, 24)
+        assert (guest.memory.read_uint64(16), guest.memory.read_int32(24)) == (70, -7)
+
+
+def test_an_errno_leaves_what_the_pointers_point_to_alone() -> None:
+    with hostmod.instantiate(OUT_GUEST, Find) as guest:
+        guest.memory.write_uint32(8, 5)
+        assert (guest.exports.one(0, 8), guest.memory.read_uint32(8)) == (2, 5)
+
+
+def test_a_pointer_past_the_end_of_memory_traps() -> None:
+    with hostmod.instantiate(OUT_GUEST, Find) as guest, pytest.raises(hostmod.SegmentationFault):
+        guest.exports.two(7, 16, 65533)
+
+
+def test_a_decorated_function_is_decorated_in_both_forms() -> None:
+    lines: list[str] = []
+    with hostmod.instantiate(OUT_GUEST, hostmod.decorate(Find, hostmod.trace(lines.append))) as guest:
+        guest.exports.one(21, 8)
+    assert [line.partition(" <")[0] for line in lines] == ["find::one(key=21) = 42"]

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import pytest
+import twins
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import twins
-
-pytest.importorskip("hostmod._trampoline_c", reason="the C trampoline was not built: there is nothing to compare")
+pytest.importorskip(
+    "hostmod._trampoline_c", reason="the C trampoline was not built: there is nothing to compare"
+)
 
 seeds = st.lists(st.integers(0, 2**48 - 1), min_size=1, max_size=40)
 thorough = settings(
@@ -22,7 +24,9 @@ thorough = settings(
 
 @thorough
 @given(st.randoms(use_true_random=False), seeds)
-def test_a_host_function_does_the_same_with_both_trampolines(choices: random.Random, seeds: list[int]) -> None:
+def test_a_host_function_does_the_same_with_both_trampolines(
+    choices: random.Random, seeds: list[int]
+) -> None:
     pair = twins.HostPair(twins.Choices(choices).plan(), random.Random(seeds[0]))
     for seed in seeds:
         pair.compare(seed)
@@ -45,9 +49,10 @@ def test_plans_that_the_long_run_begins_with_have_no_difference(seed: int) -> No
 
 
 def test_the_comparison_sees_every_kind_of_difference() -> None:
-    same = ([1], None, [], [], [], b"memory")
+    same: tuple[Any, ...] = ([1], None, [], [], [], b"memory")
     twins.assert_same("nothing", same, same)
-    for part, other in enumerate(([2], ("OSError", "()", "", []), [1], [1], ["line"], b"Memory")):
+    others: tuple[Any, ...] = ([2], ("OSError", "()", "", []), [1], [1], ["line"], b"Memory")
+    for part, other in enumerate(others):
         changed = (*same[:part], other, *same[part + 1 :])
         with pytest.raises(AssertionError, match=twins.PARTS[part]):
             twins.assert_same("something", same, changed)

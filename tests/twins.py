@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ctypes
 import enum
+import functools
 import itertools
 import logging
 import random
@@ -31,7 +32,7 @@ from hostmod.plan import Plan, Slot
 from hostmod.types import enum as guest_enum
 from hostmod.types import struct as guest_struct
 from hostmod.types.base import CoreType, GuestType
-from hostmod.types.enums import EnumType
+from hostmod.types.enums import EnumType, Unknown
 from hostmod.types.pointer import List, ListType, NullablePointerType, Pointer, PointerType
 from hostmod.types.record import FixedArrayType, FixedBytesType, StructType
 from hostmod.types.reference import CALLER, EXTERNREF, Caller
@@ -127,9 +128,7 @@ class Choices:
         kinds: Sequence[GuestType[Any]] = (*PRIMITIVES, BOOL, ERRNO)
         count = self.random.choice((0, 1, 2, 3, 5, 8, MAX_PARAMS))
         number = self.random.choice((0, 1, 1, 2, 3))
-        params = [
-            self.random.choice(kinds) if plain else self.parameter(caller=False) for _ in range(count)
-        ]
+        params = [self.random.choice(kinds) if plain else self.parameter(caller=False) for _ in range(count)]
         results = [
             self.random.choice(kinds) if plain else self.parameter(caller=False) for _ in range(number)
         ]
@@ -197,10 +196,11 @@ class Choices:
     def enumeration(self) -> GuestType[Any]:
         """Make an enumeration."""
         base = self.random.choice(INTEGERS)
-        unknown = self.random.choice(("refuse", "int"))
+        unknown: Unknown = "refuse" if self.random.random() < 0.5 else "int"
         if self.random.random() < 0.4:
             flags = {f"F{bit}": 1 << bit for bit in range(self.random.randint(1, 6))}
-            return EnumType.of(enum.IntFlag("Flags", flags), base, "twins", unknown)
+            made: Any = enum.IntFlag("Flags", flags)  # type: ignore[misc]  # members that mypy cannot read
+            return EnumType.of(made, base, "twins", unknown)
         values = {self.random.randint(max(base.low, -3), min(base.high, 9)) for _ in range(4)}
         values |= {self.random.choice((base.low, base.high))} if self.random.random() < 0.3 else set()
         members = {f"M{index}": value for index, value in enumerate(sorted(values))}
@@ -356,7 +356,9 @@ def random_value(type_: Any, rng: random.Random, memory: Memory | None, depth: i
     if isinstance(type_, EnumType):
         return rng.choice((*type_.cls.__members__.values(), *range(2)))
     if isinstance(type_, SpanType):
-        return rng.choice((1, (1, 2), (-1, -1), (1 << 32, 0), (1, 2, 3), ("a", 1), (1.0, 1), (numpy.int8(1), 2)))
+        return rng.choice(
+            (1, (1, 2), (-1, -1), (1 << 32, 0), (1, 2, 3), ("a", 1), (1.0, 1), (numpy.int8(1), 2))
+        )
     if type_ is EXTERNREF:
         return rng.choice((None, *TAGS, 5))
     if isinstance(type_, StringType | CStringType):
@@ -368,7 +370,7 @@ def random_value(type_: Any, rng: random.Random, memory: Memory | None, depth: i
         if isinstance(type_, NullablePointerType) and rng.random() < 0.3:
             return None
         if memory is None or rng.random() < 0.2:
-            return Pointer.new(Annotated[Any, type_.element])  # type: ignore[arg-type]  # an annotation
+            return Pointer.new(Annotated[Any, type_.element])
         return Pointer(memory, rng.choice((0, 16, PAGE - 1, 1 << 32, -1)), type_.element)
     if isinstance(type_, ListType):
         items = [random_value(type_.element, rng, memory, depth - 1) for _ in range(rng.randint(0, 2))]
@@ -444,11 +446,15 @@ def seen(value: Any, rng: random.Random, depth: int = 4) -> Any:
         )
     if isinstance(value, List):
         index = rng.choice((0, -1, 3, -4, len(value) - 1, len(value), 1 << 70, -(1 << 70)))
+
+        def item(at: int) -> Any:
+            return seen(value[at], rng, depth - 1)
+
         return (
             repr(value),
             len(value),
-            [attempt(lambda at=at: seen(value[at], rng, depth - 1)) for at in range(min(len(value), 3))],
-            attempt(lambda: seen(value[index], rng, depth - 1)),
+            [attempt(functools.partial(item, at)) for at in range(min(len(value), 3))],
+            attempt(lambda: item(index)),
             attempt(lambda: [seen(each, rng, depth - 1) for each in itertools.islice(value, 3)]),
             attempt(lambda: [seen(each, rng, depth - 1) for each in itertools.islice(value.pointers(), 2)])
             if rng.random() < 0.3
@@ -480,11 +486,12 @@ def write(type_: Any, value: Any, rng: random.Random) -> Any:
     if isinstance(value, Caller):
         offset, length = rng.choice((0, 9, PAGE - 2, -1)), rng.choice((0, 2, 3))
         many: Any = rng.choice((length, numpy.int64(length), -1, 1 << 65))
+        near: Any = numpy.int32(offset)
         memory = value.memory
         return (
             attempt(lambda: memory.write(offset, b"\x5a" * length)),
             attempt(lambda: memory.read(offset, many)),
-            attempt(lambda: memory.view(numpy.int32(offset), length).tobytes()),
+            attempt(lambda: memory.view(near, length).tobytes()),
             attempt(lambda: memory.end(offset, many)),
         )
     return None
@@ -527,9 +534,17 @@ def random_word(core: CoreType, rng: random.Random, size: int) -> int:
     """Make the bits of a core value, biased to the edges of the memory and of numbers."""
     kind = rng.random()
     if core == "f32":
-        return int.from_bytes(struct.pack("<f", rng.choice(FLOAT_EDGES[:7])), "little") if kind < 0.5 else rng.getrandbits(32)
+        return (
+            int.from_bytes(struct.pack("<f", rng.choice(FLOAT_EDGES[:7])), "little")
+            if kind < 0.5
+            else rng.getrandbits(32)
+        )
     if core == "f64":
-        return int.from_bytes(struct.pack("<d", rng.choice(FLOAT_EDGES)), "little") if kind < 0.5 else rng.getrandbits(64)
+        return (
+            int.from_bytes(struct.pack("<d", rng.choice(FLOAT_EDGES)), "little")
+            if kind < 0.5
+            else rng.getrandbits(64)
+        )
     bits = 32 if core == "i32" else 64
     if kind < 0.55:
         return rng.choice((0, 1, 2, 3, 4, 8, 16, 24, rng.randrange(64), rng.randrange(1024)))
@@ -606,12 +621,13 @@ class Host:
         self.kept: list[Any] = []
         self.depth = 0
         self.lines = Lines()
-        logger = logging.Logger("twins", logging.INFO)  # its own: loggers by name stay for ever
+        logger = logging.Logger("twins", logging.INFO)  # noqa: LOG001  # its own: loggers by name stay for ever
         logger.addHandler(self.lines)
         function = log(logger)(plan.module, Function(plan, self._serve, has_self=False))
         self.store = wasmtime.Store(ENGINE)
         linker = wasmtime.Linker(ENGINE)
         fixed: Any = None
+        given: wasmtime.Memory | None = None
         memory = f'(memory (export "memory") {pages} 3)'
         if place == "imported":
             given = wasmtime.Memory(self.store, wasmtime.MemoryType(wasmtime.Limits(pages, 3)))
@@ -630,7 +646,7 @@ class Host:
         self.raw = Raw(self.store, exports["run"], plan)  # type: ignore[arg-type]  # a Func
         grow = Plan("Guest", "grow", (), (), False, False)
         self.grow = twin.guest_caller(grow, self.store, exports["grow"], None)
-        found: Any = given if place == "imported" else exports["other" if place == "hidden" else "memory"]
+        found: Any = given or exports["other" if place == "hidden" else "memory"]
         self.memory = GuestMemory(self.store, found)
         self.memory.write(0, content)
 
@@ -677,10 +693,12 @@ class Host:
         self.lines.lines = []
         results, error = self.raw(words)
         outcome = described(error)
-        if isinstance(error, ViewEscapedError) or outcome and any("kept past" in note for note in outcome[3]):
+        if isinstance(error, ViewEscapedError) or (
+            outcome and any("kept past" in note for note in outcome[3])
+        ):
             error = None
             self.kept = []  # the array that holds the store, besides everything else
-        after = [attempt(lambda value=value: self._late(value)) for value in self.kept]
+        after = [attempt(functools.partial(self._late, value)) for value in self.kept]
         self.kept = []
         return results, outcome, self.record, after, self.lines.lines, self.memory.read(0, self.memory.size)
 
@@ -838,9 +856,7 @@ class Guest:
         """Call the guest, and return everything that can be seen of it."""
         rng = random.Random(seed)
         self.reset()
-        outbox = b"".join(
-            random_word("i64", rng, PAGE).to_bytes(8, "little") for _ in range(16)
-        )
+        outbox = b"".join(random_word("i64", rng, PAGE).to_bytes(8, "little") for _ in range(16))
         if self.plan.optional and rng.random() < 0.6:
             at = 8 * self.plan.errno_index
             outbox = outbox[:at] + bytes(8) + outbox[at + 8 :]

@@ -296,6 +296,8 @@ def take_raised(trap: BaseException | None) -> BaseException | None:
     message = _raised.message
     _raised.error = None
     _raised.message = ""
+    if wasmtime_func.LAST_EXCEPTION is error:
+        wasmtime_func.LAST_EXCEPTION = None
     if trap is None:
         return error
     report = str(trap)
@@ -305,8 +307,9 @@ def take_raised(trap: BaseException | None) -> BaseException | None:
     if "backtrace" in backtrace:
         lines = [line.strip() for line in backtrace.splitlines()[1:] if line.strip()]
         note = "guest backtrace:\n" + "\n".join("    " + line for line in lines)
-        if note not in getattr(error, "__notes__", ()):
-            error.add_note(note)
+        with contextlib.suppress(Exception):  # an exception of the user's that takes no notes is raised without one
+            if note not in getattr(error, "__notes__", ()):
+                error.add_note(note)
     return error
 
 
@@ -331,43 +334,6 @@ def failure(error_address: int | None, trap_address: int | None) -> BaseExceptio
         found = wasmtime.Trap._from_ptr(ctypes.cast(trap_address, ctypes.POINTER(ffi.wasm_trap_t)))  # type: ignore[arg-type]  # not None here
     mine = take_raised(found)
     return found if mine is None else mine
-
-
-# wasmtime-py's own entries (Func.__call__, Linker.instantiate, Instance) raise what one process-wide variable holds.
-# All of them ask this one function for it, so this is the one place to hand them the thread's own exception.
-_original_maybe_raise = wasmtime_func.maybe_raise_last_exn
-
-
-def _maybe_raise_last_exn() -> None:
-    if _raised.error is not None:
-        frame = sys._getframe(1)
-        found = frame.f_locals.get("trap_obj")
-        if not isinstance(found, BaseException):
-            found = sys.exc_info()[1]
-        del frame
-        mine = take_raised(found)
-        if mine is not None:
-            reraise(mine)
-    _original_maybe_raise()
-
-
-def _install() -> bool:
-    """Make wasmtime-py's entries raise the thread's own exception, if they look as expected."""
-    generator = getattr(wasmtime_func.enter_wasm, "__wrapped__", None)
-    code = getattr(generator, "__code__", None)
-    if not isinstance(code, types.CodeType) or "maybe_raise_last_exn" not in code.co_names:
-        logger.warning(
-            "wasmtime %s: enter_wasm is not as expected; "
-            "calls of wasmtime's own Func raise Trap in place of the host's exception",
-            version("wasmtime"),
-        )
-        return False
-    wasmtime_func.maybe_raise_last_exn = _maybe_raise_last_exn
-    return True
-
-
-entries_raise_original = _install()
-"""Whether wasmtime-py's own entries raise the host's exception (else: a Trap that says what was raised where)."""
 
 
 # ------------------------------------------------------------------------------------------------- one thread a store
@@ -598,18 +564,23 @@ def moved(context: int) -> None:
         native_moved(context)
 
 
-_original_enter = wasmtime_func.enter_wasm
+# -------------------------------------------------------------------------------------------- wasmtime-py's own entries
+#
+# Func.__call__, Linker.instantiate and Instance enter a guest by one context manager, which raises what one process-wide
+# variable holds. It is replaced by one that does what hostmod's own calls do: the thread's own exception, one thread a
+# store, and an eye on views. What a function made by `Linker.define_func` raises is taken from wasmtime-py's callback,
+# where it makes its trap.
 
 
 class _Entry:
-    """wasmtime-py's own way into a guest, and what hostmod's does: one thread a store, and an eye on its views."""
+    """A call of a guest by wasmtime-py."""
 
-    __slots__ = ("_context", "_guard", "_inner", "_watched")
+    __slots__ = ("_context", "_guard", "_trap", "_watched")
 
     def __init__(self, store: Any) -> None:
         self._guard = guard_of(store)
         self._context = context_address(store)
-        self._inner = _original_enter(store)
+        self._trap = ctypes.POINTER(ffi.wasm_trap_t)()
         self._watched = False
 
     def __enter__(self) -> Any:
@@ -617,23 +588,77 @@ class _Entry:
         me = threading.get_ident()
         if guard.depth and guard.owner != me:
             raise StoreBusyError("wasmtime")
+        if lent:
+            self._watched = watch(self._context)
         guard.owner = me
         guard.depth += 1
-        try:
-            if lent:
-                self._watched = watch(self._context)
-            return self._inner.__enter__()
-        except BaseException:
-            guard.depth -= 1
-            raise
+        return ctypes.byref(self._trap)
 
-    def __exit__(self, *exc: Any) -> Any:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         self._guard.depth -= 1
-        if self._watched:
-            unwatch(self._context)
-        elif native_moved is not None:
-            native_moved(self._context)
-        return self._inner.__exit__(*exc)
+        found = error
+        if error is None and self._trap:
+            found = wasmtime.Trap._from_ptr(self._trap)  # type: ignore[arg-type]  # not null
+        moved_error = self._look()
+        if found is None:
+            if moved_error is not None:
+                raise moved_error
+            return
+        mine = take_raised(found) if isinstance(found, wasmtime.Trap | wasmtime.WasmtimeError) else None
+        if mine is not None:
+            reraise(mine)
+        if error is None:
+            raise found
+
+    def _look(self) -> BaseException | None:
+        """End views of memory that has moved, and return the error if one cannot be."""
+        try:
+            if self._watched:
+                unwatch(self._context)
+            elif native_moved is not None:
+                native_moved(self._context)
+        except ViewEscapedError as error:
+            return error
+        return None
+
+
+class _CallbackTrap(wasmtime.Trap):
+    """The trap that wasmtime-py's callback makes for what it has caught."""
+
+    def __init__(self, message: str) -> None:
+        error = sys.exc_info()[1]
+        super().__init__(message)
+        if error is not None:
+            _raised.error = error
+            _raised.message = message
+
+
+def _install_entry() -> bool:
+    """Put `_Entry` in the place of wasmtime-py's context manager, if that is as expected."""
+    original = wasmtime_func.enter_wasm
+    code = getattr(getattr(original, "__wrapped__", None), "__code__", None)
+    expected = {"POINTER", "ffi", "wasm_trap_t", "byref", "Trap", "_from_ptr", "maybe_raise_last_exn", "WasmtimeError"}
+    modules = (wasmtime_func, wasmtime_instance, wasmtime_linker)
+    if (
+        not isinstance(code, types.CodeType)
+        or set(code.co_names) != expected
+        or any(getattr(module, "enter_wasm", None) is not original for module in modules)
+        or getattr(wasmtime_func, "Trap", None) is not wasmtime.Trap
+    ):
+        logger.warning(
+            "wasmtime %s: enter_wasm is not as expected; "
+            "calls of wasmtime's own Func raise Trap in place of the host's exception",
+            version("wasmtime"),
+        )
+        return False
+    for module in modules:
+        module.enter_wasm = _Entry  # type: ignore[attr-defined]  # their name for it
+    wasmtime_func.Trap = _CallbackTrap  # type: ignore[attr-defined]  # what its callback looks up
+    return True
+
+
+entries_raise_original = _install_entry()
+"""Whether wasmtime-py's own entries raise the host's exception (else: a Trap that says what was raised where)."""
 
 
 def _close(store: wasmtime.Store) -> None:
@@ -658,13 +683,6 @@ def _grow(memory: wasmtime.Memory, store: Any, delta: int) -> int:
 _original_grow = wasmtime.Memory.grow
 
 
-def _install_guards() -> None:
-    """Make wasmtime-py's entries, `Store.close` and `Memory.grow` mind what hostmod has lent and is running."""
-    for module in (wasmtime_func, wasmtime_instance, wasmtime_linker):
-        if getattr(module, "enter_wasm", None) is _original_enter:
-            module.enter_wasm = _Entry  # type: ignore[attr-defined]  # a name of theirs
-    wasmtime.Store.close = _close  # type: ignore[method-assign]  # as the docstring says
-    wasmtime.Memory.grow = _grow  # type: ignore[method-assign]
-
-
-_install_guards()
+# A store that closes under its guest, and a memory that moves under a view, are freed memory in use.
+wasmtime.Store.close = _close  # type: ignore[method-assign]  # does what it did, if that is safe
+wasmtime.Memory.grow = _grow  # type: ignore[method-assign]  # and then ends views

@@ -130,6 +130,7 @@ static PyTypeObject *memory_class;
 static Py_ssize_t pointer_memory, pointer_offset, pointer_type; /* where Pointer keeps its slots */
 static Py_ssize_t list_pointer, list_length;
 static PyObject *pointer_load, *pointer_store, *list_getitem; /* Python's own methods, for what is not done here */
+static PyObject *memory_base;                                /* Python's own Memory, likewise */
 static PyObject *str_native, *str_release, *str_context, *str_context_method;
 static PyObject *zero;
 
@@ -1015,29 +1016,55 @@ static bool memory_range(CallMemory *self, PyObject *offset, PyObject *length, u
     return true;
 }
 
-static PyObject *memory_view(CallMemory *self, PyObject *const *arguments, Py_ssize_t count) {
+/* Call a Python function with `self` before the arguments. */
+static PyObject *by_python(PyObject *function, PyObject *self, PyObject *const *arguments, Py_ssize_t count, PyObject *names) {
+    Py_ssize_t total = count + (names != NULL ? PyTuple_GET_SIZE(names) : 0);
+    PyObject **all = function != NULL ? PyMem_Malloc(((size_t)total + 1) * sizeof(PyObject *)) : NULL;
+    if (all == NULL)
+        return function != NULL ? PyErr_NoMemory() : NULL;
+    all[0] = self;
+    for (Py_ssize_t at = 0; at < total; at++)
+        all[at + 1] = arguments[at];
+    PyObject *result = PyObject_Vectorcall(function, all, (size_t)count + 1, names);
+    PyMem_Free(all);
+    return result;
+}
+
+/* What the methods below do with keywords, or the wrong number of arguments. */
+static PyObject *memory_by_python(CallMemory *self, const char *name, PyObject *const *arguments, Py_ssize_t count,
+                                  PyObject *names) {
+    PyObject *method = PyObject_GetAttrString(memory_base, name);
+    PyObject *result = by_python(method, (PyObject *)self, arguments, count, names);
+    Py_XDECREF(method);
+    return result;
+}
+
+static PyObject *memory_view(CallMemory *self, PyObject *const *arguments, Py_ssize_t count, PyObject *names) {
     unsigned char *base;
     size_t at, many;
-    if (!takes(count, 2) ||
-        !memory_range(self, arguments[0], arguments[1], &base, &at, &many))
+    if (count != 2 || names != NULL)
+        return memory_by_python(self, "view", arguments, count, names);
+    if (!memory_range(self, arguments[0], arguments[1], &base, &at, &many))
         return NULL;
     return lend(self->call, base + at, (Py_ssize_t)many, 'B', 1);
 }
 
-static PyObject *memory_read(CallMemory *self, PyObject *const *arguments, Py_ssize_t count) {
+static PyObject *memory_read(CallMemory *self, PyObject *const *arguments, Py_ssize_t count, PyObject *names) {
     unsigned char *base;
     size_t at, many;
-    if (!takes(count, 2) ||
-        !memory_range(self, arguments[0], arguments[1], &base, &at, &many))
+    if (count != 2 || names != NULL)
+        return memory_by_python(self, "read", arguments, count, names);
+    if (!memory_range(self, arguments[0], arguments[1], &base, &at, &many))
         return NULL;
     return PyBytes_FromStringAndSize((char *)base + at, (Py_ssize_t)many);
 }
 
-static PyObject *memory_end(CallMemory *self, PyObject *const *arguments, Py_ssize_t count) {
+static PyObject *memory_end(CallMemory *self, PyObject *const *arguments, Py_ssize_t count, PyObject *names) {
     unsigned char *base;
     size_t at, many;
-    if (!takes(count, 2) ||
-        !memory_range(self, arguments[0], arguments[1], &base, &at, &many))
+    if (count != 2 || names != NULL)
+        return memory_by_python(self, "end", arguments, count, names);
+    if (!memory_range(self, arguments[0], arguments[1], &base, &at, &many))
         return NULL;
     return PyLong_FromSize_t(at + many);
 }
@@ -1068,9 +1095,9 @@ static void memory_dealloc(CallMemory *self) {
 
 static PyMethodDef memory_methods[] = {
     {"_window", (PyCFunction)memory_window, METH_NOARGS, NULL},
-    {"view", (PyCFunction)(void (*)(void))memory_view, METH_FASTCALL, NULL},
-    {"read", (PyCFunction)(void (*)(void))memory_read, METH_FASTCALL, NULL},
-    {"end", (PyCFunction)(void (*)(void))memory_end, METH_FASTCALL, NULL},
+    {"view", (PyCFunction)(void (*)(void))memory_view, METH_FASTCALL | METH_KEYWORDS, NULL},
+    {"read", (PyCFunction)(void (*)(void))memory_read, METH_FASTCALL | METH_KEYWORDS, NULL},
+    {"end", (PyCFunction)(void (*)(void))memory_end, METH_FASTCALL | METH_KEYWORDS, NULL},
     {NULL, NULL, 0, NULL},
 };
 static PyGetSetDef memory_getset[] = {{"size", (getter)memory_size, NULL, NULL, NULL}, {NULL, NULL, NULL, NULL, NULL}};
@@ -1214,7 +1241,10 @@ static PyObject *pointer_load_method(PyObject *self, PyObject *unused) {
     return PyObject_CallOneArg(pointer_load, self);
 }
 
-static PyObject *pointer_store_method(PyObject *self, PyObject *value) {
+static PyObject *pointer_store_method(PyObject *self, PyObject *const *given, Py_ssize_t count, PyObject *names) {
+    if (count != 1 || names != NULL)
+        return by_python(pointer_store, self, given, count, names);
+    PyObject *value = given[0];
     Call *call;
     uint64_t offset;
     Codec *codec = pointer_codec(self, &call, &offset);
@@ -1232,7 +1262,7 @@ static PyObject *pointer_store_method(PyObject *self, PyObject *value) {
 
 static PyMethodDef pointer_methods[] = {
     {"load", pointer_load_method, METH_NOARGS, NULL},
-    {"store", pointer_store_method, METH_O, NULL},
+    {"store", (PyCFunction)(void (*)(void))pointer_store_method, METH_FASTCALL | METH_KEYWORDS, NULL},
     {NULL, NULL, 0, NULL},
 };
 
@@ -2100,12 +2130,12 @@ static PyObject *setup(PyObject *self, PyObject *arguments) {
     Py_RETURN_NONE;
 }
 
-/* classes(Memory, Pointer, List, Pointer.load, Pointer.store, List.__getitem__): what objects are made of. */
+/* classes(CallMemory, Pointer, List, Pointer.load, Pointer.store, List.__getitem__, Memory): what objects are made of. */
 static PyObject *classes(PyObject *self, PyObject *arguments) {
     (void)self;
-    PyObject *memory, *pointer, *list, *load, *store, *getitem;
-    if (!PyArg_ParseTuple(arguments, "O!O!O!OOO", &PyType_Type, &memory, &PyType_Type, &pointer, &PyType_Type, &list,
-                          &load, &store, &getitem))
+    PyObject *memory, *pointer, *list, *load, *store, *getitem, *base;
+    if (!PyArg_ParseTuple(arguments, "O!O!O!OOOO", &PyType_Type, &memory, &PyType_Type, &pointer, &PyType_Type, &list,
+                          &load, &store, &getitem, &base))
         return NULL;
     if (!PyType_IsSubtype((PyTypeObject *)memory, &CallMemoryType) ||
         ((PyTypeObject *)memory)->tp_basicsize != (Py_ssize_t)sizeof(CallMemory)) {
@@ -2122,6 +2152,7 @@ static PyObject *classes(PyObject *self, PyObject *arguments) {
     Py_XSETREF(pointer_load, Py_NewRef(load));
     Py_XSETREF(pointer_store, Py_NewRef(store));
     Py_XSETREF(list_getitem, Py_NewRef(getitem));
+    Py_XSETREF(memory_base, Py_NewRef(base));
     Py_RETURN_NONE;
 }
 

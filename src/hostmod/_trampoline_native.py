@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Self
 
+import hostmod._trampoline_c as native  # in this form it says that there is no such module, where it was not built
 from hostmod import _ffi, _trampoline_py
-from hostmod import _trampoline_c as native
 from hostmod._trampoline_py import bad_none, bad_tuple, bad_value, settle
 from hostmod.errors import (
     ConversionError,
@@ -259,7 +259,7 @@ class NativeList(native.ListMethods, List[Any]):
 
 
 def _start() -> None:
-    """Introduce the C code to wasmtime and to Python; InternalError if wasmtime's structures are not as it knows them."""
+    """Introduce the C code to wasmtime and to Python; InternalError if wasmtime's structures are others."""
     for name, size in native.sizes().items():
         known = _ffi.size_of(name)
         if size != known:
@@ -269,7 +269,9 @@ def _start() -> None:
     native.setup(_ffi.addresses(), _HELPERS, _ffi.SPARE_MESSAGE)
     _ffi.new_guard = native.Guard
     _ffi.native_moved = native.moved
-    native.classes(CallMemory, NativePointer, NativeList, Pointer.load, Pointer.store, List.__getitem__)
+    native.classes(
+        CallMemory, NativePointer, NativeList, Pointer.load, Pointer.store, List.__getitem__, Memory
+    )
 
 
 _start()
@@ -285,7 +287,7 @@ class HostThunk(native.Thunk):
 
     def __new__(
         cls, plan: Plan, memory: str = "memory", fixed: tuple[Any, Callable[[], int | None]] | None = None
-    ) -> HostThunk:
+    ) -> Self:
         """Pack `plan`; `memory` and `fixed` say which memory its calls see."""
         place: object = None
         if fixed is not None:

@@ -238,13 +238,25 @@ def end_call(
         raise ViewEscapedError(where)
 
 
+def end_again(interrupt: BaseException, frame: Frame, where: str, error: object, *lent: Any) -> None:
+    """End a call once more, after a signal's exception has come in between: that is what is raised then."""
+    traceback.clear_frames(interrupt.__traceback__)  # they refer to the views
+    end_call(frame, where, interrupt, *lent)
+
+
 def settle(whole: Any, context: int, where: str, error: BaseException | bool | None) -> None:
     """Deal with one view that outlived its call, for the C trampoline; ViewEscapedError as in `end_call`.
 
     `error` is True for a memory that has moved in the middle of the call.
     """
-    held = _settle(whole, context, where, error)
-    del whole  # the traceback of what is raised here keeps what has a name
+    try:
+        held = _settle(whole, context, where, error)
+    except BaseException as interrupt:
+        traceback.clear_frames(interrupt.__traceback__)  # they refer to the views
+        _settle(whole, context, where, interrupt)
+        raise
+    finally:
+        del whole  # the traceback of what is raised here keeps what has a name
     if held and not isinstance(error, BaseException):
         raise ViewEscapedError(where)
 
@@ -369,7 +381,7 @@ def unpack_words(where: str, slot: Slot, words: Sequence[Any]) -> Sequence[Any]:
 
 def checked_words(where: str, slot: Slot, words: Sequence[Any]) -> list[Any]:
     """Check the core values that a guest type made; integers may be signed or unsigned, and become unsigned."""
-    found = []
+    found: list[Any] = []
     for core, word in zip(slot.type.core, unpack_words(where, slot, words), strict=True):
         try:
             if core in ("i32", "i64"):
@@ -453,6 +465,7 @@ _NAMESPACE: dict[str, Any] = {
     "closed": closed,
     "caller_context": _ffi.caller_context,
     "data_size": _ffi.memory_data_size,
+    "end_again": end_again,
     "end_call": end_call,
     "get_ident": threading.get_ident,
     "lent": _ffi.lent,
@@ -670,8 +683,8 @@ def _ending(plan: Plan, memory: bool, views: list[Slot], where: str) -> Callable
             f"        end_call({arguments})",
             "    except ViewEscapedError:",
             "        raise",
-            "    except BaseException:",
-            f"        end_call({arguments})",
+            "    except BaseException as interrupt:",
+            f"        end_again(interrupt, {arguments})",
             "        raise",
         ]
         return found
@@ -936,6 +949,9 @@ def uninterruptible_entry(function: types.FunctionType) -> None:
             raw[at + 1] |= 2
             break
     function.__code__ = code.replace(co_code=bytes(raw))
+
+
+uninterruptible_entry(settle)  # type: ignore[arg-type]  # a function
 
 
 class HostThunk:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import enum
+import errno
 import fnmatch
 import functools
 import logging
@@ -250,6 +252,15 @@ def show(type_: GuestType[Any], value: Any) -> str:
         return str(type_.show(value))
     except Exception:  # whatever a __repr__ or a show of the author's raises
         return f"{type(value).__name__}?"
+
+
+def errno_name(error: BaseException, number: int) -> str:
+    """Name the errno that a guest gets for an exception: by the module's own enum if it has one, else by the host's."""
+    own = getattr(error, "errno", None)
+    for each in (number, own):
+        if isinstance(each, enum.IntEnum) and each == number:
+            return each.name
+    return errno.errorcode.get(number, f"errno {number}")
 
 
 def message(error: BaseException) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextvars import Token
 from types import MappingProxyType, MethodType, TracebackType
 from typing import Any, Generic, Self, TypeVar, overload

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import errno
 import functools
 from typing import TYPE_CHECKING, Any
 
-from hostmod.decorators import Decorator, Selection, Watched, selects
-from hostmod.errors import error_string
+from hostmod.decorators import Decorator, Selection, Watched, errno_name, message, selects
 from hostmod.module import Function
 
 if TYPE_CHECKING:
@@ -72,10 +70,10 @@ def otel(
                     if number is None:
                         span.set_attribute("error.type", type(error).__name__)
                         span.record_exception(error)
-                        span.set_status(Status(StatusCode.ERROR, f"{type(error).__name__}: {error}"))
+                        span.set_status(Status(StatusCode.ERROR, f"{type(error).__name__}: {message(error)}"))
                     else:
-                        span.set_attribute("hostmod.errno", number)
-                        span.set_attribute("error.type", errno.errorcode.get(number, error_string(number)))
+                        span.set_attribute("hostmod.errno", int(number))
+                        span.set_attribute("error.type", errno_name(error, number))
                     raise
                 if arguments and span.is_recording() and function.results:
                     found = watched.plain_result(result)

@@ -18,7 +18,7 @@ from hostmod.module import Function
 from hostmod.types.scalar import Duration
 
 _FOLD = 4096
-"""Calls of one function that are kept as they came; then they are added up, so that counting stays one append a call."""
+"""Calls of one function that are kept as they came, then added up: counting stays one append a call."""
 
 _PRECISE_BITS = 7
 """Leading bits of a duration that its bucket keeps: percentiles are at most 1/128 too low."""

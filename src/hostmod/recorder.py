@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, overload
 
-from hostmod.decorators import Selection, Watched, selects, show, show_result
+from hostmod.decorators import Selection, Watched, errno_name, message, selects, show, show_result
 from hostmod.errors import HostmodError
 from hostmod.module import Function
 from hostmod.types.pointer import List, Pointer
@@ -19,10 +18,10 @@ from hostmod.types.reference import Caller, CallerType
 class Call:
     """One call of a host function.
 
-    `arguments` are its arguments by name as the call began, and `after` as it ended: copies, with bytes for `Bytes`, a
-    list for `Array` and `List`, and the object for `Pointer`. `result` is what it returned; if it raised, `errno` is the
-    number that the guest got, and `exception` what was raised. Two calls are equal if all of that but the exception's
-    identity is.
+    `arguments` are its arguments by name as the call began, and `after` as it ended: copies, with bytes for
+    `Bytes`, a list for `Array` and `List`, and the object for `Pointer`. `result` is what it returned; if it
+    raised, `errno` is the number that the guest got, and `exception` what was raised. Two calls are equal if all
+    of that but the exception's identity is.
     """
 
     module: str
@@ -90,9 +89,9 @@ class Recorder(Sequence[Call]):
             except BaseException as error:
                 number = watched.errno(error)
                 if number is None:
-                    done(f"! {type(error).__name__}: {error}", exception=error)
+                    done(f"! {type(error).__name__}: {message(error)}", exception=error)
                 else:
-                    done(errno.errorcode.get(number, f"errno {number}"), errno=number, exception=error)
+                    done(errno_name(error, number), errno=int(number), exception=error)
                 raise
             done(show_result(function, result), result=snapshot(result))
             return result

@@ -18,7 +18,7 @@ def stubs(module: wasmtime.Module, guest: str = "the guest") -> str:
     """Write a Python file with a `HostModule` class for each module that a guest imports functions from.
 
     A signature says how wide a value is, and not what it means: every i32 becomes an Int32, and has to be made a
-    Pointer, or with the one after it a String, Bytes or List, by hand. What the skeleton offers fits the guest as it is.
+    Pointer, or with the one after it a String, Bytes or List, by hand. The skeleton fits the guest as it is.
 
     Args:
         module: the guest.
@@ -49,8 +49,9 @@ def stubs(module: wasmtime.Module, guest: str = "the guest") -> str:
     lines = [
         f'"""Host modules for {_quoted(guest)}.',
         "",
-        "A guest's imports say how wide each value is, and not what it means. Where an Int32 is an address, write Pointer[T] or",
-        "CString; where it is an address and the next one a length, write one String, Bytes, Array[T] or List[T] for both.",
+        "A guest's imports say how wide each value is, and not what it means. Where an Int32 is an address, write",
+        "Pointer[T] or CString; where it is an address and the next one a length, write one String, Bytes, Array[T] or",
+        "List[T] for both.",
         '"""',
         "",
         "from __future__ import annotations",
@@ -78,10 +79,10 @@ def _class(
     methods: set[str] = set(vars(HostModule)) | set(dir(HostModule))
     for function, types in functions.items():
         lines.append("")
-        for other in types[1:]:
-            lines.append(
-                f"    # The guest also imports it as {core_signature(other)}; one of them cannot be served."
-            )
+        lines += [
+            f"    # The guest also imports it as {core_signature(other)}; one of them cannot be served."
+            for other in types[1:]
+        ]
         lines += _method(function, types[0], used, methods)
     return "\n".join(lines) + "\n"
 

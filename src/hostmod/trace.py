@@ -12,9 +12,9 @@ import weakref
 from collections.abc import Callable
 from contextvars import ContextVar
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any, Self, cast
 
-from hostmod.decorators import Selection, Watched, cut, selects, show
+from hostmod.decorators import Selection, Watched, cut, errno_name, message, selects, show
 from hostmod.errors import error_string
 from hostmod.module import Function
 from hostmod.types.pointer import ListType, PointerType
@@ -51,7 +51,7 @@ class Trace:
             self._close = weakref.finalize(self, file.close)
             return _to_file(file)
         if sink is None:
-            return lambda line: _to_file(sys.stderr)(line)
+            return lambda line: _to_file(sys.stderr)(line)  # noqa: PLW0108  # looked up for each line: tests replace it
         if hasattr(sink, "write"):
             return _to_file(cast("IO[str]", sink))
         if callable(sink):
@@ -65,7 +65,7 @@ class Trace:
         """Close the file that was opened for a path."""
         self._close()
 
-    def __enter__(self) -> Trace:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -88,6 +88,8 @@ class Trace:
             before = [cut(show(type_, arguments[at]), limit) for at, _, type_, _ in slots]
             level = depth.get()
             token = depth.set(level + 1)
+            outcome = ""
+            took = 0
             start = clock()
             try:
                 result = wrapped(*arguments)
@@ -116,9 +118,15 @@ def failure(watched: Watched, error: BaseException) -> str:
     """Show an exception: an errno by its name, anything else as what traps the guest."""
     number = watched.errno(error)
     if number is None:
-        text = str(error)
+        text = message(error)
         return f"! {type(error).__name__}{f': {text}' if text else ''}"
-    return f"{errno.errorcode.get(number, f'errno {number}')} ({error_string(number)})"
+    name = errno_name(error, number)
+    # The host's words are for the host's numbers.
+    return (
+        f"{name} ({error_string(number)})"
+        if name == errno.errorcode.get(number)
+        else f"{name} ({int(number)})"
+    )
 
 
 def _to_file(file: IO[str]) -> Callable[[str], object]:

@@ -15,7 +15,6 @@ from typing import Any, Protocol, cast
 from hostmod import _trampoline_py
 from hostmod.plan import Plan
 
-
 HostThunk = Any
 """A plan made ready for calls by guests: opaque, and of its own trampoline."""
 

@@ -302,9 +302,7 @@ class Every(HostModule, name="every", errors={KeyError: 2, IndexError: 33, Buffe
         layout = Sample.__struct__  # type: ignore[attr-defined]  # @struct adds it
         for field in layout.fields:
             if field.name not in ("name", "label", "data", "values", "wider", "count", "nothing"):
-                field.type.store_object(
-                    sample.memory, base.offset + field.offset, getattr(found, field.name)
-                )
+                field.type.store_object(sample.memory, base.offset + field.offset, getattr(found, field.name))
 
     @function
     def find(self, key: Uint32) -> Optional[Uint32]:

@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 import wasmtime
+from every import Every
 
 import hostmod
-from every import Every
 from hostmod.bindgen import generate
 from hostmod.recorder import Recorder
 
@@ -31,7 +31,12 @@ def write(language: str, path: Path) -> Path:
 def compile_guest(command: list[str], folder: Path, **environment: str) -> None:
     """Run a compiler; its output is the failure's message."""
     done = subprocess.run(
-        command, cwd=folder, env={**os.environ, **environment}, capture_output=True, encoding="utf-8", check=False
+        command,
+        cwd=folder,
+        env={**os.environ, **environment},
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
     )
     assert done.returncode == 0, done.stderr + done.stdout
 

@@ -7,12 +7,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
-
 from every import Every
+from proof import HERE, assert_answers, cache_folder, compile_guest, write
+
 from hostmod.bindgen import generate
 from hostmod.errors import DeclarationError
 from kv import Kv
-from proof import HERE, assert_answers, cache_folder, compile_guest, write
 
 VERSION = "0.28.8"
 """Pinned, since the language is not finished."""
@@ -28,7 +28,9 @@ def asc() -> list[str]:
     script = folder / "node_modules" / "assemblyscript" / "bin" / "asc.js"
     if not script.exists():
         command = [npm, "install", "--no-save", "--no-audit", "--no-fund", "--prefix", str(folder)]
-        done = subprocess.run([*command, f"assemblyscript@{VERSION}"], capture_output=True, encoding="utf-8", check=False)
+        done = subprocess.run(
+            [*command, f"assemblyscript@{VERSION}"], capture_output=True, encoding="utf-8", check=False
+        )
         if done.returncode:
             pytest.skip(f"npm could not install the AssemblyScript compiler: {done.stderr.strip()[-200:]}")
     return [node, str(script)]

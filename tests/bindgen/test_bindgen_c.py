@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from proof import HERE, assert_answers, compile_guest, write, zig
 
 import demo
 import hostmod
 from hostmod.bindgen import generate
 from hostmod.types import Int32, Pointer, String, struct
 from kv import Kv
-from proof import HERE, assert_answers, compile_guest, write, zig
 
 WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Wno-strict-prototypes", "-Werror"]
 
@@ -79,5 +79,5 @@ def test_names_that_c_reserves_or_that_are_no_names_get_others(tmp_path: Path) -
     (tmp_path / "guest.c").write_text('#include "odd.h"\n', "utf-8")
     compile_guest(zig("cc", "--target=wasm32-freestanding", *WARNINGS, "-c", "guest.c"), tmp_path)
     assert "odd_module_quo_te_(void)" in text
-    assert 'import_name(name)' in text
+    assert "import_name(name)" in text
     assert r'"quo\"te"' in text

@@ -13,7 +13,6 @@ import subprocess
 from pathlib import Path
 
 import pytest
-
 from proof import HERE, assert_answers, compile_guest, which, write
 
 
@@ -47,7 +46,9 @@ def prepare(folder: Path, rustc: list[str]) -> None:
     """Write bindings and guest; the checks of offsets are left out for compilers that have no `offset_of`."""
     bindings = write("rust", folder / "every.rs")
     shutil.copy(HERE / "guest.rs", folder)
-    version = subprocess.run([*rustc[:1], "--version"], capture_output=True, encoding="utf-8", check=True).stdout
+    version = subprocess.run(
+        [*rustc[:1], "--version"], capture_output=True, encoding="utf-8", check=True
+    ).stdout
     found = re.search(r"rustc (\d+)\.(\d+)", version)
     assert found is not None
     if (int(found[1]), int(found[2])) < (1, 77):

@@ -12,12 +12,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
-
 from every import Every
+from proof import HERE, assert_answers, compile_guest, which, write
+
 from hostmod.bindgen import generate
 from hostmod.errors import DeclarationError
 from kv import Kv
-from proof import HERE, assert_answers, compile_guest, which, write
 
 
 @pytest.fixture
@@ -50,7 +50,12 @@ def test_what_is_generated_is_formatted(tmp_path: Path, go: Path) -> None:
     if not gofmt.exists():
         pytest.skip("gofmt is not beside go")
     done = subprocess.run(
-        [gofmt, "-l", "every"], cwd=tmp_path, env=os.environ, capture_output=True, encoding="utf-8", check=True
+        [gofmt, "-l", "every"],
+        cwd=tmp_path,
+        env=os.environ,
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
     )
     assert done.stdout == ""
 

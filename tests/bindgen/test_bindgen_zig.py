@@ -5,11 +5,12 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-import hostmod
 from every import Every
+from proof import HERE, assert_answers, compile_guest, write, zig
+
+import hostmod
 from hostmod.bindgen import generate
 from hostmod.types import Error, Int32
-from proof import HERE, assert_answers, compile_guest, write, zig
 
 TARGET = ["-target", "wasm32-freestanding", "-O", "ReleaseSmall", "-fno-entry", "-rdynamic"]
 

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from wasi_guest import Program
 
 from hostmod.wasi import MemoryFS, Mounts, Wasi
 from hostmod.wasi.mounts import Tree
-from wasi_guest import Program
 
 
 @pytest.fixture(params=["the host's files", "files in memory", "the host's files beside a mount"])

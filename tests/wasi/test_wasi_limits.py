@@ -6,10 +6,10 @@ import struct
 from pathlib import Path
 
 import pytest
+from wasi_guest import CREAT, READ, WRITE, Program, refused
 
 from hostmod.wasi import Directory, Entry, FileType, MemoryFS, Wasi, WasiError
 from hostmod.wasi.mounts import Tree
-from wasi_guest import CREAT, READ, WRITE, Program, refused
 
 
 def test_open_files_are_limited(tree: Tree) -> None:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import time
 
 import pytest
-
-import hostmod
-from hostmod.wasi import FileType, ManualClock, Wasi
-from hostmod.wasi.abi import DIRECTORY_RIGHTS, FILE_RIGHTS, Rights
 from wasi_guest import (
     APPEND,
     ATIM,
@@ -35,10 +32,14 @@ from wasi_guest import (
     refused,
 )
 
+import hostmod
+from hostmod.wasi import FileType, ManualClock, Wasi
+from hostmod.wasi.abi import DIRECTORY_RIGHTS, FILE_RIGHTS, Rights
+
 NOW = 1_700_000_000_000_000_000
 
 
-# ------------------------------------------------------------------------------------------------------------ signatures
+# --------------------------------------------------------------------------------------------------------- signatures
 
 
 def test_all_forty_six_functions_have_the_signatures_of_the_specification() -> None:
@@ -55,7 +56,7 @@ def test_a_guest_that_imports_everything_is_served() -> None:
     Wasi.check(hostmod.load(TEXT))
 
 
-# ------------------------------------------------------------------------------------------------ arguments, environment
+# --------------------------------------------------------------------------------------------- arguments, environment
 
 
 def _strings(program: Program, what: str) -> list[bytes]:
@@ -93,7 +94,7 @@ def test_arguments_that_do_not_fit_the_memory_trap_and_say_where() -> None:
         program.call("args_get", len(program.memory), 0)
 
 
-# ---------------------------------------------------------------------------------------------------------------- clocks
+# ------------------------------------------------------------------------------------------------------------- clocks
 
 
 def test_the_machines_clocks_tick() -> None:
@@ -130,7 +131,7 @@ def test_an_unknown_clock_is_inval() -> None:
                 program.answer("<Q", "clock_res_get", clock)
 
 
-# ------------------------------------------------------------------------------------------------------------ randomness
+# --------------------------------------------------------------------------------------------------------- randomness
 
 
 def test_randomness_is_the_embedders_seed() -> None:
@@ -154,7 +155,7 @@ def test_the_machines_randomness_differs_each_time() -> None:
         program.do("random_get", buffer, 0)
 
 
-# ------------------------------------------------------------------------------------------------------ reading, writing
+# --------------------------------------------------------------------------------------------------- reading, writing
 
 
 def test_what_is_written_is_read_back(program: Program) -> None:
@@ -304,7 +305,7 @@ def test_files_and_directories_are_brought_to_the_disk(program: Program) -> None
         program.do("fd_datasync", each)
 
 
-# ------------------------------------------------------------------------------------------------------------ attributes
+# --------------------------------------------------------------------------------------------------------- attributes
 
 
 def test_a_files_attributes(program: Program) -> None:
@@ -379,7 +380,7 @@ def test_now_is_the_guests_own_clock(tree: object) -> None:
         assert program.stat("file")[5:7] == (NOW, NOW)
 
 
-# ----------------------------------------------------------------------------------------------------------- descriptors
+# -------------------------------------------------------------------------------------------------------- descriptors
 
 
 @pytest.mark.parametrize("fd", [99, 2**31, 2**32 - 1], ids=["never open", "past 2**31", "the largest"])
@@ -541,7 +542,7 @@ def test_a_preopened_directory_can_be_closed(program: Program) -> None:
     program.mkdir("still", fd=fd)
 
 
-# --------------------------------------------------------------------------------------------------------------- opening
+# ------------------------------------------------------------------------------------------------------------ opening
 
 
 def test_opening_makes_finds_and_refuses(program: Program) -> None:
@@ -618,7 +619,7 @@ def test_open_files_outlive_their_names(program: Program) -> None:
     program.close(fd)
 
 
-# ---------------------------------------------------------------------------------------------------------------- rights
+# ------------------------------------------------------------------------------------------------------------- rights
 
 
 def test_rights_are_those_asked_for_that_apply(program: Program) -> None:
@@ -645,9 +646,7 @@ def test_rights_can_be_given_up_and_never_had_back(program: Program) -> None:
 
 def test_rights_that_a_directory_does_not_pass_on_cannot_be_had(program: Program) -> None:
     program.spill("file")
-    limited = program.open(
-        ".", oflags=DIRECTORY, rights=Rights.PATH_OPEN, inheriting=READ | Rights.PATH_OPEN
-    )
+    limited = program.open(".", oflags=DIRECTORY, rights=Rights.PATH_OPEN, inheriting=READ | Rights.PATH_OPEN)
     with refused("NOTCAPABLE"):
         program.open("file", fd=limited, rights=WRITE)
     with refused("NOTCAPABLE"):
@@ -711,7 +710,7 @@ def test_the_right_to_seek_is_a_right_to_tell_and_not_the_other_way_round(progra
         program.seek(teller, 1, CUR)
 
 
-# ----------------------------------------------------------------------------------------------------------- directories
+# -------------------------------------------------------------------------------------------------------- directories
 
 
 def test_directories_are_made_listed_and_removed(program: Program) -> None:
@@ -782,7 +781,7 @@ def test_a_cookie_leads_back_to_where_it_was_given(program: Program) -> None:
     for name in ("a", "b", "c"):
         program.spill(name)
     everything = program.readdir(3)
-    for before, after in zip(everything, everything[1:], strict=False):
+    for before, after in itertools.pairwise(everything):
         assert program.readdir(3, 4096, before.next)[0].name == after.name
     assert program.readdir(3, 4096, everything[-1].next) == []
     assert program.readdir(3, 4096, 2**64 - 1) == []
@@ -795,7 +794,7 @@ def test_an_entry_is_cut_where_the_buffer_ends(program: Program) -> None:
         assert program.readdir_bytes(3, size, 0) == whole[:size]
 
 
-# ---------------------------------------------------------------------------------------------------------- moving, linking
+# ---------------------------------------------------------------------------------------------------- moving, linking
 
 
 def test_files_are_renamed_and_replaced(program: Program) -> None:
@@ -924,7 +923,13 @@ def test_symbolic_links_are_made_read_and_followed(program: Program) -> None:
     ):
         with refused(errno):
             program.symlink(target, path)
-    for path, errno in (("dir", "INVAL"), ("dir/file", "INVAL"), (".", "INVAL"), ("gone", "NOENT"), ("way/", "INVAL")):
+    for path, errno in (
+        ("dir", "INVAL"),
+        ("dir/file", "INVAL"),
+        (".", "INVAL"),
+        ("gone", "NOENT"),
+        ("way/", "INVAL"),
+    ):
         with refused(errno):
             program.readlink(path)
 
@@ -996,7 +1001,7 @@ def test_names_in_any_script_are_kept(program: Program) -> None:
         program.mkdir("é" * 128)
 
 
-# ---------------------------------------------------------------------------------------------------------------- process
+# ------------------------------------------------------------------------------------------------------------ process
 
 
 def test_an_exit_is_an_exit_code() -> None:
@@ -1026,7 +1031,7 @@ def test_others_run_when_a_guest_yields() -> None:
         program.do("sched_yield")
 
 
-# ----------------------------------------------------------------------------------------------------------- bad pointers
+# ------------------------------------------------------------------------------------------------------- bad pointers
 
 
 def test_a_pointer_outside_the_memory_traps_and_changes_nothing(program: Program) -> None:

@@ -7,9 +7,9 @@ import struct
 from collections.abc import Iterator
 
 import pytest
+from wasi_guest import APPEND, NONBLOCK, Program, refused
 
 from hostmod.wasi import FileType, MemoryFS, Wasi
-from wasi_guest import APPEND, NONBLOCK, Program, refused
 
 
 @pytest.fixture

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from wasi_guest import NONBLOCK, READ, WRITE, Program, fd_event, refused
 
 import hostmod
 from hostmod.wasi import File, FileType, InputStream, OutputStream, Wasi, WasiError
-from wasi_guest import NONBLOCK, READ, WRITE, Program, fd_event, refused
 
 
 def _pipe(data: bytes) -> Any:
@@ -40,13 +40,13 @@ INPUTS: dict[str, Callable[[], Any]] = {
     "a raw pipe": lambda: _pipe(b"a\xc3\xa9\nz").detach(),
     "a latin-1 file": lambda: io.TextIOWrapper(io.BytesIO(b"a\xe9\nz"), "latin-1"),
     "a function of bytes": lambda: _pieces(b"a\xc3\xa9\nz"),
-    "a function of text": lambda: iter(["aé\n", "z", ""]).__next__ and _texts(["aé\n", "z", ""]),
+    "a function of text": lambda: _texts(["aé\n", "z"]),
 }
 
 
 def _texts(pieces: list[str]) -> Callable[[int], str]:
     left = iter(pieces)
-    return lambda size: next(left)
+    return lambda size: next(left, "")
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 100], ids=lambda size: f"{size} bytes at a time")
@@ -59,8 +59,7 @@ def test_input_from_anything_is_read_whole(make: Callable[[], Any], size: int) -
             assert len(piece) <= size
             found += piece
         assert found == b"a\xc3\xa9\nz"
-        if size != 1:
-            assert program.read(0, size) == b"" or "function" in str(source)
+        assert program.read(0, size) == b""
     if hasattr(source, "close"):
         assert not source.closed
         source.close()
@@ -97,7 +96,7 @@ class Partial(io.RawIOBase):
     def writable(self) -> bool:
         return True
 
-    def write(self, data: Any) -> int | None:  # type: ignore[override]  # as raw streams do when they are full
+    def write(self, data: Any) -> int | None:
         self.full = not self.full
         if not self.full:
             return None
@@ -115,17 +114,17 @@ def test_a_partial_write_is_partial_for_the_guest_and_a_full_stream_is_again() -
     assert target.taken == b"abcdef"
 
 
-OUTPUTS: dict[str, tuple[Callable[[], Any], Callable[[Any], str | bytes]]] = {
-    "BytesIO": (io.BytesIO, lambda stream: stream.getvalue()),
-    "StringIO": (io.StringIO, lambda stream: stream.getvalue()),
-    "a buffered writer": (lambda: io.BufferedWriter(io.BytesIO()), lambda stream: _raw(stream)),  # type: ignore[arg-type]  # BytesIO will do
-}
-
-
 def _raw(stream: Any) -> bytes:
     stream.flush()
     found: bytes = stream.raw.getvalue()
     return found
+
+
+OUTPUTS: dict[str, tuple[Callable[[], Any], Callable[[Any], str | bytes]]] = {
+    "BytesIO": (io.BytesIO, lambda stream: stream.getvalue()),
+    "StringIO": (io.StringIO, lambda stream: stream.getvalue()),
+    "a buffered writer": (lambda: io.BufferedWriter(io.BytesIO()), _raw),
+}
 
 
 @pytest.mark.parametrize(("make", "value"), OUTPUTS.values(), ids=OUTPUTS.keys())

@@ -9,9 +9,9 @@ import threading
 import time
 
 import pytest
+from wasi_guest import CREAT, READ, WRITE, Happening, Program, clock_event, fd_event, refused
 
 from hostmod.wasi import File, ManualClock, MemoryFS, Wasi
-from wasi_guest import CREAT, READ, WRITE, Happening, Program, clock_event, fd_event, refused
 
 MS = 1_000_000
 
@@ -59,7 +59,11 @@ def test_files_and_memory_are_always_ready(tmp_path: object) -> None:
     with Program(Wasi(stdin=b"abc", stdout=io.BytesIO(), preopens={"/": MemoryFS()})) as program:
         fd = program.open("file", oflags=CREAT)
         found = program.poll(
-            fd_event(1, 1, 0), fd_event(2, 2, 1), fd_event(3, 1, fd), fd_event(4, 2, fd), clock_event(5, 10**12)
+            fd_event(1, 1, 0),
+            fd_event(2, 2, 1),
+            fd_event(3, 1, fd),
+            fd_event(4, 2, fd),
+            clock_event(5, 10**12),
         )
         assert outcomes(found) == dict.fromkeys((1, 2, 3, 4), "SUCCESS")
         assert {each.userdata: each.type for each in found} == {1: 1, 2: 2, 3: 1, 4: 2}
@@ -140,11 +144,10 @@ def test_a_full_pipe_is_waited_for() -> None:
 
 def test_a_socket_is_waited_for_and_its_end_is_seen() -> None:
     ours, theirs = socket.socketpair()
-    with ours, Program(Wasi(sockets=[theirs])) as program:
-        with theirs:
-            assert outcomes(program.poll(fd_event(1, 1, 3), fd_event(2, 2, 3))) == {2: "SUCCESS"}
-            ours.send(b"x")
-            assert outcomes(program.poll(fd_event(1, 1, 3), fd_event(2, 2, 3))) == {1: "SUCCESS", 2: "SUCCESS"}
+    with ours, Program(Wasi(sockets=[theirs])) as program, theirs:
+        assert outcomes(program.poll(fd_event(1, 1, 3), fd_event(2, 2, 3))) == {2: "SUCCESS"}
+        ours.send(b"x")
+        assert outcomes(program.poll(fd_event(1, 1, 3), fd_event(2, 2, 3))) == {1: "SUCCESS", 2: "SUCCESS"}
 
 
 class Slow(File):

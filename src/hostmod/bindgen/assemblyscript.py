@@ -146,7 +146,12 @@ class _Writer:
         lines = block(doc_of(type_))
         members = [(names.take(name), int(member)) for name, member in type_.cls.__members__.items()]
         if all(-(2**31) <= value < 2**31 for _, value in members) and type_.base.bits <= 32:
-            return [*lines, f"export enum {tag} {{", *(f"  {name} = {value}," for name, value in members), "}"]
+            return [
+                *lines,
+                f"export enum {tag} {{",
+                *(f"  {name} = {value}," for name, value in members),
+                "}",
+            ]
         base = self.scalar(type_.base)
         return [
             *lines,
@@ -281,7 +286,10 @@ class _Writer:
                 f"  get {name}Ptr(): usize {{ return load<u32>(this.ptr, {at}); }}",
                 f"  set {name}Ptr(value: usize) {{ store<u32>(this.ptr, <u32>value, {at}); }}",
             ]
-        return [f"  /** {type_}: hostmod knows its size only. */", f"  get {name}Ptr(): usize {{ return this.ptr + {at}; }}"]
+        return [
+            f"  /** {type_}: hostmod knows its size only. */",
+            f"  get {name}Ptr(): usize {{ return this.ptr + {at}; }}",
+        ]
 
     def fixed_lines(self, type_: FixedArrayType, name: str, at: int) -> list[str]:
         scalar, element = self.scalar(type_.element), type_.element
@@ -350,11 +358,21 @@ class _Writer:
     ) -> tuple[str, list[str], list[str], list[str]]:
         element = type_.element
         if isinstance(element, StructType):
-            return f"{name}: {self.tag(ListType(element))}", ["usize", "u32"], [f"{name}.ptr", f"{name}.length"], []
+            return (
+                f"{name}: {self.tag(ListType(element))}",
+                ["usize", "u32"],
+                [f"{name}.ptr", f"{name}.length"],
+                [],
+            )
         if isinstance(element, StringType):
             keep, pairs = names.take(f"{name}Keep"), names.take(f"{name}Pairs")
             before = [f"const {keep}: ArrayBuffer[] = [];", f"const {pairs} = stringsOf({name}, {keep});"]
-            return f"{name}: string[]", ["usize", "u32"], [f"changetype<usize>({pairs})", f"{name}.length"], before
+            return (
+                f"{name}: string[]",
+                ["usize", "u32"],
+                [f"changetype<usize>({pairs})", f"{name}.length"],
+                before,
+            )
         if self.scalar(element):
             spelled = f"{name}: StaticArray<{self.scalar(element)}>"
             return spelled, ["usize", "u32"], [f"changetype<usize>({name})", f"{name}.length"], []
@@ -423,7 +441,11 @@ class _Writer:
             scalar = self.scalar(slot.type)
             place = f"out{index}"
             if scalar:
-                start.append(f"const {place} = new Box<{scalar}>(0);" if scalar != "bool" else f"const {place} = new Box<bool>(false);")
+                start.append(
+                    f"const {place} = new Box<{scalar}>(0);"
+                    if scalar != "bool"
+                    else f"const {place} = new Box<bool>(false);"
+                )
                 places.append(f"changetype<usize>({place})")
                 types.append(self.spell(slot.type))
                 values.append(f"{place}.value" if types[-1] == scalar else f"<{types[-1]}>{place}.value")
@@ -446,5 +468,9 @@ class _Writer:
                 fields.insert(0, "public error: i32")
             extra = [f"export class {gives} {{", f"  constructor({', '.join(fields)}) {{}}", "}"]
         if function.optional:
-            return gives, [*start, f"const error = {call};", f"return new {gives}({', '.join(['error', *values])});"], extra
+            return (
+                gives,
+                [*start, f"const error = {call};", f"return new {gives}({', '.join(['error', *values])});"],
+                extra,
+            )
         return gives, [*start, f"{call};", f"return new {gives}({', '.join(values)});"], extra

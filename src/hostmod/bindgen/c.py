@@ -26,9 +26,10 @@ from hostmod.types.text import CStringType, StringType
 from hostmod.types.view import ArrayType, BytesType
 
 RESERVED = frozenset(
-    "auto break case char const continue default do double else enum extern float for goto if inline int long register "
-    "restrict return short signed sizeof static struct switch typedef union unsigned void volatile while bool true false "
-    "asm typeof alignas alignof static_assert thread_local nullptr constexpr errno NULL EOF stdin stdout stderr assert".split()
+    "auto break case char const continue default do double else enum extern float for goto if inline int "
+    "long register restrict return short signed sizeof static struct switch typedef union unsigned void "
+    "volatile while bool true false asm typeof alignas alignof static_assert thread_local nullptr "
+    "constexpr errno NULL EOF stdin stdout stderr assert".split()
 )
 
 CORE = {"i32": "uint32_t", "i64": "uint64_t", "f32": "float", "f64": "double", "externref": "__externref_t"}
@@ -85,8 +86,16 @@ class _Writer:
         text = f"The host module {escaped(found.name)}." + (f" {found.doc}" if found.doc else "")
         lines = block(text)
         if found.errors:
-            rows = [f"    {self.constant(name)} = {number}, /* {why} */" for number, name, why in found.errors]
-            lines += ["", "/* Error numbers, and the Python exceptions that they stand for. */", "enum {", *rows, "};"]
+            rows = [
+                f"    {self.constant(name)} = {number}, /* {why} */" for number, name, why in found.errors
+            ]
+            lines += [
+                "",
+                "/* Error numbers, and the Python exceptions that they stand for. */",
+                "enum {",
+                *rows,
+                "};",
+            ]
         for each in found.reached:
             declared = self.type_lines(each)
             if declared:
@@ -120,11 +129,18 @@ class _Writer:
 
     def pair_lines(self, type_: Type, data: str) -> list[str]:
         if not any(
-            type_ in (each.type for each in getattr(other, "fields", ())) or type_ == getattr(other, "element", None)
+            type_ in (each.type for each in getattr(other, "fields", ()))
+            or type_ == getattr(other, "element", None)
             for other in self.interface.reached
         ) and not any(type_ == slot.type for each in self.interface.functions for slot in each.values):
             return []  # used for parameters only, where it is two of them
-        return [f"/* {type_} in memory. */", f"struct {self.tag(type_)} {{", f"    {data};", f"    uint32_t {LENGTH};", "};"]
+        return [
+            f"/* {type_} in memory. */",
+            f"struct {self.tag(type_)} {{",
+            f"    {data};",
+            f"    uint32_t {LENGTH};",
+            "};",
+        ]
 
     def enum_lines(self, type_: EnumType) -> list[str]:
         lines = block(doc_of(type_))
@@ -137,7 +153,10 @@ class _Writer:
             inner = [f"    {names[name]} = {value}," for name, value in members.items()]
             return [*lines, "enum {", *inner, "};"]
         suffix = "ULL" if not type_.base.signed else "LL"
-        return [*lines, *(f"#define {names[name]} (({tag}){value}{suffix})" for name, value in members.items())]
+        return [
+            *lines,
+            *(f"#define {names[name]} (({tag}){value}{suffix})" for name, value in members.items()),
+        ]
 
     def struct_lines(self, type_: StructType) -> list[str]:
         tag = self.tag(type_)
@@ -151,7 +170,9 @@ class _Writer:
                 f'_Static_assert(offsetof(struct {tag}, {name}) == {each.offset}, "Python has it at {each.offset}");'
             )
         lines.append("};")
-        lines.append(f'_Static_assert(sizeof(struct {tag}) == {type_.size}, "Python has {type_.size} bytes");')
+        lines.append(
+            f'_Static_assert(sizeof(struct {tag}) == {type_.size}, "Python has {type_.size} bytes");'
+        )
         return lines + offsets
 
     def tag(self, type_: Type) -> str:
@@ -239,7 +260,9 @@ class _Writer:
         type_ = function.result
         if type_ is None:
             return "void "
-        if isinstance(type_, ExternRefType) or not (known_scalar(type_) or isinstance(type_, PointerType | CStringType)):
+        if isinstance(type_, ExternRefType) or not (
+            known_scalar(type_) or isinstance(type_, PointerType | CStringType)
+        ):
             return f"{CORE[type_.core[0]]} "
         text = self.declare(type_, "")
         return text if text.endswith("*") else text.rstrip() + " "

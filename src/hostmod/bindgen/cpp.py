@@ -27,10 +27,11 @@ from hostmod.types.text import CStringType, StringType
 from hostmod.types.view import ArrayType, BytesType
 
 RESERVED = C_RESERVED | frozenset(
-    "and and_eq bitand bitor catch char8_t char16_t char32_t class co_await co_return co_yield compl concept consteval "
-    "constinit const_cast decltype delete dynamic_cast explicit export friend mutable namespace new noexcept not not_eq "
-    "operator or or_eq private protected public reinterpret_cast requires static_cast template this throw try typeid "
-    "typename using virtual wchar_t xor xor_eq raw std hostmod".split()
+    "and and_eq bitand bitor catch char8_t char16_t char32_t class co_await co_return co_yield compl "
+    "concept consteval constinit const_cast decltype delete dynamic_cast explicit export friend mutable "
+    "namespace new noexcept not not_eq operator or or_eq private protected public reinterpret_cast "
+    "requires static_cast template this throw try typeid typename using virtual wchar_t xor xor_eq raw std "
+    "hostmod".split()
 )
 
 CORE = {
@@ -280,15 +281,19 @@ class _Writer:
         elif function.result is not None:
             raw_result = self.raw(function.result)
         link = f"{snake(self.interface.name)}_{name}"
+        module = escaped(self.interface.name)
         lines_raw = [
             "namespace raw {",
-            f'extern "C" __attribute__((import_module({escaped(self.interface.name)}), '
-            f"import_name({escaped(function.import_name)})))",
+            f'extern "C" __attribute__((import_module({module}), import_name({escaped(function.import_name)})))',
             f"{raw_result} hostmod_{link}({', '.join(types)});",
             "}",
         ]
         result, body = self.body(function, f"raw::hostmod_{link}", passed)
-        wrapper = [f"inline {result} {name}({', '.join(parameters)}) {{", *(f"    {line}" for line in body), "}"]
+        wrapper = [
+            f"inline {result} {name}({', '.join(parameters)}) {{",
+            *(f"    {line}" for line in body),
+            "}",
+        ]
         found = [*lines_raw, *lines, *wrapper]
         if function.uses_references:
             return ["#ifdef __wasm_reference_types__", *found, "#endif"]
@@ -308,7 +313,9 @@ class _Writer:
         types = [self.spell(slot.type) for slot in function.values]
         one = len(types) == 1
         value = types[0] if one else f"std::tuple<{', '.join(types)}>"
-        outs = ["&result.value"] if one else [f"&std::get<{index}>(result.value)" for index in range(len(types))]
+        outs = (
+            ["&result.value"] if one else [f"&std::get<{index}>(result.value)" for index in range(len(types))]
+        )
         if function.optional:
             call = f"{raw}({', '.join([*passed, *outs])})"
             return f"hostmod::Result<{value}>", [
@@ -318,5 +325,3 @@ class _Writer:
             ]
         outs = [each.replace("result.value", "result") for each in outs]
         return value, [f"{value} result{{}};", f"{raw}({', '.join([*passed, *outs])});", "return result;"]
-
-

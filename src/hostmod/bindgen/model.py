@@ -24,9 +24,9 @@ Type = GuestType[Any]
 # are these wherever bindings are made.
 ERRNO_NAMES: dict[int, str] = dict(
     enumerate(
-        "EPERM ENOENT ESRCH EINTR EIO ENXIO E2BIG ENOEXEC EBADF ECHILD EAGAIN ENOMEM EACCES EFAULT ENOTBLK EBUSY EEXIST "
-        "EXDEV ENODEV ENOTDIR EISDIR EINVAL ENFILE EMFILE ENOTTY ETXTBSY EFBIG ENOSPC ESPIPE EROFS EMLINK EPIPE EDOM "
-        "ERANGE EDEADLK ENAMETOOLONG ENOLCK ENOSYS ENOTEMPTY ELOOP".split(),
+        "EPERM ENOENT ESRCH EINTR EIO ENXIO E2BIG ENOEXEC EBADF ECHILD EAGAIN ENOMEM EACCES EFAULT ENOTBLK "
+        "EBUSY EEXIST EXDEV ENODEV ENOTDIR EISDIR EINVAL ENFILE EMFILE ENOTTY ETXTBSY EFBIG ENOSPC ESPIPE "
+        "EROFS EMLINK EPIPE EDOM ERANGE EDEADLK ENAMETOOLONG ENOLCK ENOSYS ENOTEMPTY ELOOP".split(),
         1,
     )
 ) | {
@@ -108,14 +108,16 @@ def interface_of(host: Host) -> Interface:
     """Read a host module."""
     cls = host if isinstance(host, type) else type(host)
     doc = inspect.cleandoc(vars(cls).get("__doc__") or "") if cls.__module__ != "hostmod.link" else ""
-    found = Interface(host.name, doc, [_declared(each) for each in host.functions.values()])
+    found = Interface(host.name, doc, [_declared(function) for function in host.functions.values()])
     seen: set[Type] = set()
     for function in found.functions:
         for each in function.types:
             _reach(each, seen, found)
     numbers: dict[int, list[str]] = {}
-    for function in host.functions.values():
-        for error, number in function.plan.errors.items():
+    for offered in host.functions.values():
+        for error, number in offered.plan.errors.items():
+            if not isinstance(number, int):
+                continue  # worked out for each exception: no one number stands for it
             names = numbers.setdefault(number, [])
             if error.__name__ not in names:
                 names.append(error.__name__)

@@ -26,10 +26,11 @@ from hostmod.types.text import CStringType, StringType
 from hostmod.types.view import ArrayType, BytesType
 
 RESERVED = frozenset(
-    "as async await break const continue crate dyn else enum extern false fn for if impl in let loop match mod move mut "
-    "pub ref return self Self static struct super trait true type unsafe use where while abstract become box do final "
-    "macro override priv try typeof unsized virtual yield union bool char str i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 "
-    "usize isize Errno Slice Text Result Option Ok Err Some None raw core std".split()
+    "as async await break const continue crate dyn else enum extern false fn for if impl in let loop match "
+    "mod move mut pub ref return self Self static struct super trait true type unsafe use where while "
+    "abstract become box do final macro override priv try typeof unsized virtual yield union bool char str "
+    "i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 usize isize Errno Slice Text Result Option Ok Err Some None raw "
+    "core std".split()
 )
 
 CORE = {"i32": "u32", "i64": "u64", "f32": "f32", "f64": "f64"}
@@ -94,7 +95,7 @@ def generate(interfaces: Sequence[Interface]) -> str:
         "//     CString           &std::ffi::CStr",
         "//     Bytes             &mut [u8]          a buffer that the host reads or fills",
         "//     Array[T] List[T]  &mut [T]",
-        "//     Pointer[T]        &mut T             a T that the host reads or fills; Option<&mut T> if it may be null",
+        "//     Pointer[T]        &mut T             a T that the host reads or fills; Option<&mut T> for a null",
         "//     Duration          i64                nanoseconds",
         "//     Error             Result<(), Errno>",
         "//     Optional[T]       Result<T, Errno>",
@@ -123,10 +124,17 @@ class _Writer:
         found = self.interface
         body = ["use super::*;"]
         if found.errors:
-            body += ["", "/// The errors of this module, and the Python exceptions that they stand for.", "impl Errno {"]
+            body += [
+                "",
+                "/// The errors of this module, and the Python exceptions that they stand for.",
+                "impl Errno {",
+            ]
             # Of one type for all modules: a number has its module's name in it if there are several.
             for number, name, why in found.errors:
-                body += [f"    /// {why}", f"    pub const {shout(self.space)}_{name}: Errno = Errno({number});"]
+                body += [
+                    f"    /// {why}",
+                    f"    pub const {shout(self.space)}_{name}: Errno = Errno({number});",
+                ]
             body.append("}")
         for each in found.reached:
             declared = self.type_lines(each)

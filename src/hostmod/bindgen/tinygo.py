@@ -26,11 +26,12 @@ from hostmod.types.text import CStringType, StringType
 from hostmod.types.view import ArrayType, BytesType
 
 RESERVED = frozenset(
-    "break case chan const continue default defer else fallthrough for func go goto if import interface map package range "
-    "return select struct switch type var any bool byte comparable complex64 complex128 error float32 float64 int int8 "
-    "int16 int32 int64 rune string uint uint8 uint16 uint32 uint64 uintptr true false iota nil append cap clear close "
-    "complex copy delete imag len make max min new panic print println real recover unsafe time strconv runtime bytes "
-    "boolWord number init main Errno Text Slice Address MakeText MakeSlice AddressOf escaped".split()
+    "break case chan const continue default defer else fallthrough for func go goto if import interface "
+    "map package range return select struct switch type var any bool byte comparable complex64 complex128 "
+    "error float32 float64 int int8 int16 int32 int64 rune string uint uint8 uint16 uint32 uint64 uintptr "
+    "true false iota nil append cap clear close complex copy delete imag len make max min new panic print "
+    "println real recover unsafe time strconv runtime bytes boolWord number init main Errno Text Slice "
+    "Address MakeText MakeSlice AddressOf escaped".split()
 )
 
 CORE = {"i32": "uint32", "i64": "uint64", "f32": "float32", "f64": "float64"}
@@ -135,7 +136,9 @@ class _Writer:
                 body += ["", *declared]
         for function in found.functions:
             body += ["", *self.function_lines(function)]
-        text = f"Package {package} is the host module {found.name!r}." + (f" {found.doc}" if found.doc else "")
+        text = f"Package {package} is the host module {found.name!r}." + (
+            f" {found.doc}" if found.doc else ""
+        )
         head = [
             f"// Code generated: {HEADER.format(language='tinygo')} DO NOT EDIT.",
             "//",
@@ -170,7 +173,9 @@ class _Writer:
     def tag(self, type_: Type) -> str:
         if type_ not in self.tags:
             name = type_.cls.__name__ if isinstance(type_, StructType | EnumType) else type_.name
-            self.tags[type_] = self.names.take(pascal(name) + ("Type" if self.is_function(pascal(name)) else ""))
+            self.tags[type_] = self.names.take(
+                pascal(name) + ("Type" if self.is_function(pascal(name)) else "")
+            )
         return self.tags[type_]
 
     def is_function(self, name: str) -> bool:
@@ -268,7 +273,9 @@ class _Writer:
         if isinstance(type_, IntegerType | FloatType | EnumType):
             spelled, core = self.spell(type_), self.core(type_)
             return f"{name} {spelled}", [core], [name if spelled == core else f"{core}({name})"], []
-        pieces = [names.take(name if len(type_.core) == 1 else f"{name}{index}") for index in range(len(type_.core))]
+        pieces = [
+            names.take(name if len(type_.core) == 1 else f"{name}{index}") for index in range(len(type_.core))
+        ]
         if len(type_.core) == 1:
             pieces = [name]
         cores = [CORE[core] for core in type_.core]
@@ -300,7 +307,8 @@ class _Writer:
         if function.optional:
             result = " int32"
         elif function.result is not None:
-            result = f" {'uint32' if isinstance(function.result, BoolType | PointerType) else self.core(function.result)}"
+            is_word = isinstance(function.result, BoolType | PointerType)
+            result = " uint32" if is_word else f" {self.core(function.result)}"
         raw = self.names.take(f"raw{name}")
         numbered = ", ".join(f"a{index} {each}" for index, each in enumerate(types))
         found = [
@@ -334,7 +342,11 @@ class _Writer:
                 return " bool", [f"result := {call}", *keep, "return result != 0"]
             if not isinstance(type_, IntegerType | FloatType | EnumType | PointerType | CStringType):
                 return f" {self.core(type_)}", [f"result := {call}", *keep, "return result"]
-            return f" {self.spell(type_)}", [f"result := {call}", *keep, f"return {self.spell(type_)}(result)"]
+            return f" {self.spell(type_)}", [
+                f"result := {call}",
+                *keep,
+                f"return {self.spell(type_)}(result)",
+            ]
         types = [self.spell(slot.type) for slot in function.values]
         values = [f"value{index}" for index in range(len(types))]
         start = [f"var {value} {type_}" for value, type_ in zip(values, types, strict=True)]

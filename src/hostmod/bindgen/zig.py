@@ -209,13 +209,15 @@ class _Writer:
         if several:
             lines.append("")
             for name, value in several.items():
-                lines.append(f"    pub const {names.take(snake(name))}: {tag} = @bitCast(@as({base}, {value}));")
+                lines.append(
+                    f"    pub const {names.take(snake(name))}: {tag} = @bitCast(@as({base}, {value}));"
+                )
         return [*lines, "};"]
 
     def struct_lines(self, type_: StructType) -> list[str]:
         tag, names = self.tag(type_), Names(RESERVED)
         lines = [*comment(doc_of(type_), "///"), f"pub const {tag} = extern struct {{"]
-        checks = [f"    if (@sizeOf({tag}) != {type_.size}) @compileError(\"Python has {type_.size} bytes\");"]
+        checks = [f'    if (@sizeOf({tag}) != {type_.size}) @compileError("Python has {type_.size} bytes");']
         for each in type_.fields:
             name = names.take(each.name)
             lines.append(f"    {name}: {self.spell(each.type)},")

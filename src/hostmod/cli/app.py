@@ -40,6 +40,18 @@ class _Options:
         self.debug = False
 
 
+class _ClosedPipeError(Exception):
+    """Nobody reads the output any more; BrokenPipeError itself is what click would end the process for."""
+
+
+class _Group(click.Group):
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            raise _ClosedPipeError from error
+
+
 def run(arguments: list[str]) -> int:
     """Parse arguments, run the command they name, and return its exit code."""
     options = _Options()
@@ -47,7 +59,7 @@ def run(arguments: list[str]) -> int:
         code = _guarded(arguments, options)
         sys.stdout.flush()
         return code
-    except BrokenPipeError:
+    except (BrokenPipeError, _ClosedPipeError):
         # Whoever read the output has enough. What is buffered has nowhere to go, and is not to be tried again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
@@ -64,7 +76,7 @@ def _guarded(arguments: list[str], options: _Options) -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except BrokenPipeError:
+    except (BrokenPipeError, _ClosedPipeError):
         raise
     except Exception as error:
         if options.debug:
@@ -110,7 +122,7 @@ def _version(context: click.Context, parameter: click.Parameter, value: bool) ->
         context.exit()
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--version",
     is_flag=True,

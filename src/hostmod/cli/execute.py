@@ -127,9 +127,7 @@ def execute(plan: Plan) -> int:
 
 def _decorated(spec: Spec, decorators: list[Decorator]) -> HostModule | FunctionModule:
     if decorators:
-        if isinstance(spec.target, type):
-            spec.target = decorate(spec.target, *decorators)
-        elif isinstance(spec.target, FunctionModule):
+        if isinstance(spec.target, type | FunctionModule):
             spec.target = decorate(spec.target, *decorators)
         else:
             # The file made this instance itself: from here on it is one of the decorated class.

@@ -29,7 +29,7 @@ def table(
 
     `styles` has one for each row; the last `numbers` columns are aligned to the right.
     """
-    if is_terminal():
+    if is_terminal() and rows:
         from rich.console import Console
         from rich.table import Table
 

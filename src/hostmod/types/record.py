@@ -424,7 +424,7 @@ def _struct_class(cls: type, frozen: bool, depth: int) -> type:
         if not field.init:
             raise DeclarationError(f"{cls.__name__}.{field.name}", "field(init=False)", "a plain field")
         type_ = resolve_object(hints[field.name], f"{cls.__name__}.{field.name}")
-        if type_ is found or getattr(type_, "element", None) is found and isinstance(type_, FixedArrayType):
+        if type_ is found or (getattr(type_, "element", None) is found and isinstance(type_, FixedArrayType)):
             raise DeclarationError(
                 f"{cls.__name__}.{field.name}",
                 f"{cls.__name__} inside itself",

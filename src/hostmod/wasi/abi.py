@@ -148,6 +148,11 @@ def errno_of(error: OSError) -> Errno:
     return HOST_ERRNO.get(error.errno, Errno.IO)
 
 
+def number_of(error: WasiError | OSError) -> Errno:
+    """Return WASI's number of a refusal, whichever of the two it is."""
+    return error.errno if isinstance(error, WasiError) else errno_of(error)
+
+
 # ------------------------------------------------------------------------------------------------------ enumerations
 
 

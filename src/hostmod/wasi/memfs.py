@@ -374,9 +374,11 @@ class MemoryFile(File):
     def write(self, data: bytes) -> int:
         if not self._writable:
             raise WasiError(Errno.BADF)
+        if not data:
+            return 0
         node = self._node
         position = len(node.data) if self._append else self._position
-        written = node.write(data, position) if data else 0
+        written = node.write(data, position)
         self._position = position + written
         return written
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 
-from hostmod.wasi.abi import Errno, Filestat, FileType, WasiError
+from hostmod.wasi.abi import Errno, Filestat, FileType, WasiError, number_of
 from hostmod.wasi.system import Access, Directory, Entry, File, System
 
 Tree = str | os.PathLike[str] | System
@@ -68,17 +68,21 @@ class _ReadOnlyDirectory(Directory):
         return _ReadOnlyDirectory(self._inner.open_directory(name))
 
     def open_file(self, name: str, access: Access) -> File:
-        if access.write or access.truncate:
-            self._inner.stat(name)  # NOENT before ROFS, as for other read-only filesystems
-            raise WasiError(Errno.ROFS)
-        if access.create:
-            try:
-                self._inner.stat(name)
-            except (WasiError, OSError):
+        try:
+            found = self._inner.stat(name).filetype
+        except (WasiError, OSError) as error:
+            if access.create and number_of(error) == Errno.NOENT:
                 raise WasiError(Errno.ROFS) from None
-            if access.exclusive:
-                raise WasiError(Errno.EXIST)
-            access = access._replace(create=False)
+            raise
+        if access.create and access.exclusive:
+            raise WasiError(Errno.EXIST)
+        if found == FileType.DIRECTORY:
+            raise WasiError(Errno.ISDIR)
+        if found == FileType.SYMBOLIC_LINK:
+            raise WasiError(Errno.LOOP)
+        if access.write or access.truncate:
+            raise WasiError(Errno.ROFS)
+        access = access._replace(create=False)
         return _ReadOnlyFile(self._inner.open_file(name, access))
 
     def read_link(self, name: str) -> str:

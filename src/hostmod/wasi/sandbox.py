@@ -21,7 +21,7 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Self
 
-from hostmod.wasi.abi import Errno, Filestat, FileType, WasiError, errno_of
+from hostmod.wasi.abi import Errno, Filestat, FileType, WasiError, number_of
 from hostmod.wasi.system import Directory
 
 MAX_LINKS = 40
@@ -29,11 +29,6 @@ MAX_LINKS = 40
 
 MAX_HELD = 64
 """Directories held open for ``..`` to go back to; a walk that goes back further starts anew from the top."""
-
-
-def number_of(error: WasiError | OSError) -> Errno:
-    """Return WASI's number of a refusal."""
-    return error.errno if isinstance(error, WasiError) else errno_of(error)
 
 
 class Walk:

@@ -9,15 +9,32 @@ import os
 import select
 import stat
 from collections.abc import Callable
-from typing import IO, Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from hostmod.wasi.abi import Errno, FdFlags, Filestat, FileType, WasiError
 from hostmod.wasi.system import File
 
-Source: TypeAlias = "bytes | str | IO[bytes] | IO[str] | Callable[[int], bytes | str] | File"
+
+class Readable(Protocol):
+    """A stream opened for reading, text or binary; None says that there is nothing for now."""
+
+    def read(self, size: int, /) -> bytes | str | None:
+        """Return up to `size` bytes or characters."""
+        ...
+
+
+class Writable(Protocol):
+    """A stream opened for writing, text or binary."""
+
+    def write(self, data: Any, /) -> object:
+        """Take bytes or text, and return how much of it was taken."""
+        ...
+
+
+Source: TypeAlias = "bytes | bytearray | memoryview | str | Readable | Callable[[int], bytes | str] | File"
 """What a guest can read: bytes, text, a stream opened for reading, or a function of how many bytes are wanted."""
 
-Target: TypeAlias = "IO[bytes] | IO[str] | Callable[[bytes], object] | File"
+Target: TypeAlias = "Writable | Callable[[bytes], object] | File"
 """What a guest can write to: a stream opened for writing, or a function that is called with each piece."""
 
 

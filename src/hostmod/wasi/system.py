@@ -147,7 +147,7 @@ class Directory:
 
     def open_directory(self, name: str | None) -> Directory:
         """Open a directory in it (None: itself, again) for the guest to hold."""
-        raise WasiError(Errno.NOENT)
+        return self if name is None else self.enter(name)
 
     def open_file(self, name: str, access: Access) -> File:
         """Open a file that is no directory; ISDIR if it is one, LOOP if it is a symbolic link."""
@@ -231,7 +231,7 @@ class MachineClock:
 
     def __init__(self) -> None:
         process, thread = time.process_time_ns(), time.thread_time_ns()
-        self._clocks: dict[int, Callable[[], int]] = {
+        self.functions: dict[int, Callable[[], int]] = {
             ClockId.REALTIME: time.time_ns,
             ClockId.MONOTONIC: time.monotonic_ns,
             ClockId.PROCESS_CPUTIME_ID: lambda: time.process_time_ns() - process,
@@ -239,7 +239,7 @@ class MachineClock:
         }
 
     def time(self, clock: int) -> int:
-        return self._clocks[clock]()
+        return self.functions[clock]()
 
     def resolution(self, clock: int) -> int:
         info = (

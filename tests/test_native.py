@@ -1,0 +1,537 @@
+"""The C trampoline as a part: when it steps aside, what guards a store, who owns a view, what calls leave behind.
+
+What it does with values is compared with the pure-Python trampoline in test_twins.py.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import threading
+import time
+import venv
+import zipfile
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import leaks
+import numpy
+import pytest
+import wasmtime
+
+from hostmod import _ffi, _trampoline_py
+from hostmod.errors import StaleMemoryError, StoreBusyError, ViewEscapedError
+from hostmod.plan import Plan, plan_of
+from hostmod.types import Array, Bytes, Caller, Pointer, Uint32
+
+ROOT = Path(__file__).resolve().parent.parent
+BUILT = find_spec("hostmod._trampoline_c") is not None
+needs_c = pytest.mark.skipif(not BUILT, reason="the C trampoline was not built")
+
+TWINS: list[Any] = [pytest.param(_trampoline_py, id="py")]
+native: Any = None
+if BUILT:
+    from hostmod import _trampoline_native as native
+
+    TWINS.append(pytest.param(native, id="c"))
+both = pytest.mark.parametrize("twin", TWINS)
+
+
+def python(program: str, **environment: str) -> str:
+    """Run a program in a Python of its own; returns what it printed."""
+    kept = {name: value for name, value in os.environ.items() if name != "HOSTMOD_NO_EXTENSIONS"}
+    found = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**kept, **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert found.returncode == 0, found.stderr
+    return found.stdout + found.stderr
+
+
+# ------------------------------------------------------------------------------------------------------ stepping aside
+
+WORKS = """
+import hostmod
+from hostmod import HostModule, function, testing, trampoline
+from hostmod.types import Int32
+class Calculator(HostModule, name="calculator"):
+    @function
+    def add(self, a: Int32, b: Int32) -> Int32:
+        return a + b
+print(trampoline.active.NAME, testing.call(Calculator().add, 2, 40), trampoline.reason)
+"""
+
+
+@needs_c
+def test_the_c_trampoline_serves_where_it_was_built() -> None:
+    assert python(WORKS) == "c 42 \n"
+
+
+@needs_c
+def test_a_wasmtime_with_another_structure_makes_the_c_trampoline_step_aside_with_a_logged_reason() -> None:
+    reason = "InternalError: wasmtime_extern_t is 32 in the C trampoline, 40 in wasmtime"
+    said = python(
+        "import ctypes, wasmtime\n"
+        "from wasmtime import _ffi\n"
+        "class Longer(ctypes.Structure):\n"
+        "    _fields_ = [*_ffi.wasmtime_extern_t._fields_, ('more', ctypes.c_uint64)]\n"
+        "real, _ffi.wasmtime_extern_t = _ffi.wasmtime_extern_t, Longer\n"
+        "from hostmod import trampoline\n"
+        "print(trampoline.active.NAME, trampoline.reason)"
+    )
+    assert f"py {reason}" in said
+    assert f"the C trampoline steps aside: {reason}" in said
+
+
+@needs_c
+def test_a_structure_whose_members_moved_makes_it_step_aside_too() -> None:
+    said = python(
+        "import ctypes\n"
+        "from wasmtime import _ffi\n"
+        "old = _ffi.wasmtime_extern_t\n"
+        "class Turned(ctypes.Structure):\n"
+        "    _fields_ = list(reversed(old._fields_))\n"
+        "_ffi.wasmtime_extern_t = Turned\n"
+        "from hostmod import trampoline\n"
+        "print(trampoline.active.NAME, trampoline.reason)"
+    )
+    assert "py InternalError: wasmtime_extern_t.kind is 0 in the C trampoline, 24 in wasmtime" in said
+
+
+@pytest.mark.parametrize("value", ["1", "yes"])
+def test_an_environment_variable_chooses_the_pure_trampoline(value: str) -> None:
+    assert python(WORKS, HOSTMOD_NO_EXTENSIONS=value) == "py 42 HOSTMOD_NO_EXTENSIONS is set\n"
+
+
+@needs_c
+@pytest.mark.parametrize("value", ["", "0"])
+def test_an_environment_variable_that_says_no_chooses_nothing(value: str) -> None:
+    assert python(WORKS, HOSTMOD_NO_EXTENSIONS=value) == "c 42 \n"
+
+
+@needs_c
+def test_a_subinterpreter_is_refused_the_c_trampoline() -> None:
+    from hostmod import _trampoline_c
+
+    load = (
+        "import importlib.util\n"
+        f"spec = importlib.util.spec_from_file_location('hostmod._trampoline_c', {_trampoline_c.__file__!r})\n"
+        "try:\n"
+        "    module = importlib.util.module_from_spec(spec)\n"
+        "    spec.loader.exec_module(module)\n"
+        "except ImportError as error:\n"
+        "    print('refused:', error, flush=True)\n"
+        "else:\n"
+        "    print('loaded', flush=True)\n"
+    )
+    said = python(
+        f"load = {load!r}\n"
+        "try:\n"
+        "    import _interpreters as interpreters\n"
+        "    other = interpreters.create('legacy')\n"
+        "    run = interpreters.exec\n"
+        "except ImportError:\n"
+        "    import _xxsubinterpreters as interpreters\n"
+        "    other = interpreters.create(isolated=False)\n"
+        "    run = interpreters.run_string\n"
+        "failure = run(other, load)\n"
+        "if failure is not None:\n"
+        "    print(failure)\n"
+        "exec(load)\n"
+    )
+    first, second = said.splitlines()
+    assert first.startswith("refused: ")
+    assert "subinterpreter" in first
+    assert second == "loaded"
+
+
+# ------------------------------------------------------------------------------------------------------------- wheels
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a wheel is built from, in a place of its own."""
+    setuptools: Any = pytest.importorskip("setuptools", minversion="77")
+    assert setuptools
+    place = tmp_path_factory.mktemp("source")
+    for name in ("setup.py", "pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, place)
+    shutil.copytree(
+        ROOT / "src",
+        place / "src",
+        ignore=shutil.ignore_patterns("*.so", "*.pyd", "*.egg-info", "__pycache__"),
+    )
+    return place
+
+
+def wheel(source: Path, place: Path, **environment: str) -> Path:
+    """Build a wheel, and unpack it into a new environment without a compiler; returns that environment's Python."""
+    shutil.rmtree(source / "build", ignore_errors=True)
+    kept = {name: value for name, value in os.environ.items() if name != "HOSTMOD_NO_EXTENSIONS"}
+    subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            f"from setuptools import build_meta; build_meta.build_wheel({str(place)!r})",
+        ],
+        cwd=source,
+        env={**kept, **environment},
+        capture_output=True,
+        check=True,
+        timeout=300,
+    )
+    (built,) = place.glob("*.whl")
+    venv.create(place / "venv", with_pip=False, symlinks=True)
+    (packages,) = (place / "venv").glob("lib/python*/site-packages")
+    with zipfile.ZipFile(built) as archive:
+        archive.extractall(packages)
+    # wasmtime comes from the environment that the tests run in.
+    paths = {Path(wasmtime.__file__).parent.parent, sysconfig.get_path("purelib")}
+    (packages / "others.pth").write_text("\n".join(map(str, paths)) + "\n")
+    return place / "venv/bin/python"
+
+
+def answer(interpreter: Path) -> str:
+    """What WORKS prints, with no compiler anywhere."""
+    kept = {name: value for name, value in os.environ.items() if name.startswith(("ASAN", "UBSAN", "LD_"))}
+    found = subprocess.run(
+        [interpreter, "-c", WORKS + "print(hostmod.__file__)"],
+        env={**kept, "PATH": str(interpreter.parent)},
+        cwd=interpreter.parent,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    line, place = found.stdout.splitlines()
+    assert place.startswith(str(interpreter.parent.parent))
+    return line
+
+
+unix = pytest.mark.skipif(sys.platform == "win32", reason="paths of a venv, and CC, are otherwise there")
+
+
+@unix
+@needs_c
+def test_a_wheel_with_the_c_trampoline_works_without_a_compiler(source: Path, tmp_path: Path) -> None:
+    assert answer(wheel(source, tmp_path)) == "c 42 "
+
+
+@unix
+def test_a_wheel_is_built_without_a_compiler_and_works(source: Path, tmp_path: Path) -> None:
+    reason = "it was not built: there was no C compiler when hostmod was installed"
+    assert answer(wheel(source, tmp_path, CC="false")) == f"py 42 {reason}"
+
+
+@unix
+def test_a_wheel_is_built_without_the_c_trampoline_if_the_environment_says_so(
+    source: Path, tmp_path: Path
+) -> None:
+    assert answer(wheel(source, tmp_path, HOSTMOD_NO_EXTENSIONS="1")).startswith("py 42 it was not built")
+
+
+# ---------------------------------------------------------------------------------------------- one thread in a store
+
+
+class Bench:
+    """A guest with one host function, both of one twin, and a caller of its `run`."""
+
+    def __init__(self, twin: Any, function: Callable[..., Any], hold: bool = False) -> None:
+        self.plan = plan_of(function, "host", "f", method=False)
+        self.store = wasmtime.Store()
+        linker = wasmtime.Linker(self.store.engine)
+        type_ = _ffi.function_type(self.plan.param_types, self.plan.result_types)
+        row = (twin.HostThunk(self.plan), b"host", b"f", _ffi.type_address(type_))
+        assert twin.define_all(_ffi.linker_address(linker), [row], [function]) is None
+        params = " ".join(self.plan.param_types)
+        gets = " ".join(f"(i32.const {8 * index})" for index in range(len(self.plan.param_types)))
+        exports: Any = linker.instantiate(
+            self.store,
+            wasmtime.Module(
+                self.store.engine,
+                f'(module (import "host" "f" (func $f (param {params}))) (memory (export "memory") 1)'
+                f' (func (export "run") (call $f {gets}))'
+                ' (func (export "nothing"))'
+                ' (func (export "spin") (local i32) (loop $again (br_if $again'
+                " (i32.ne (local.tee 0 (i32.add (local.get 0) (i32.const 1))) (i32.const 100000000))))))",
+            ),
+        ).exports(self.store)
+        self.exports = exports
+        run = Plan("Guest", "run", (), (), False, False)
+        self.run, self.nothing, self.spin = (
+            twin.guest_caller(run, self.store, exports[name], None, hold)
+            for name in ("run", "nothing", "spin")
+        )
+
+
+@pytest.fixture
+def quick_switches() -> Iterator[None]:
+    """Let threads take turns often."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-4)
+    yield
+    sys.setswitchinterval(interval)
+
+
+@both
+def test_a_second_thread_in_a_store_is_refused(twin: Any) -> None:
+    inside, leave = threading.Event(), threading.Event()
+
+    def wait() -> None:
+        inside.set()
+        assert leave.wait(30)
+
+    bench = Bench(twin, wait)
+    thread = threading.Thread(target=bench.run)
+    thread.start()
+    assert inside.wait(30)
+    try:
+        with pytest.raises(StoreBusyError, match=r"Guest\.run.*in use by another thread"):
+            bench.nothing()
+        with pytest.raises(StoreBusyError, match="in use by another thread"):
+            bench.exports["nothing"](bench.store)
+    finally:
+        leave.set()
+        thread.join()
+    bench.nothing()
+
+
+@both
+def test_the_thread_that_is_in_a_store_may_enter_it_again(twin: Any) -> None:
+    depth = 0
+
+    def again() -> None:
+        nonlocal depth
+        depth += 1
+        if depth < 5:
+            bench.run()
+        bench.exports["nothing"](bench.store)
+
+    bench = Bench(twin, again)
+    bench.run()
+    assert depth == 5
+    assert _ffi.guard_of(bench.store).depth == 0
+
+
+@both
+def test_a_guest_that_traps_leaves_its_store_free(twin: Any) -> None:
+    def fail() -> None:
+        raise ValueError("bug")
+
+    bench = Bench(twin, fail)
+    for _ in range(3):
+        with pytest.raises(ValueError, match="bug"):
+            bench.run()
+    assert _ffi.guard_of(bench.store).depth == 0
+    thread = threading.Thread(target=bench.nothing)
+    thread.start()
+    thread.join()
+
+
+@both
+@pytest.mark.usefixtures("quick_switches")
+def test_other_threads_run_while_a_guest_does_unless_it_holds_the_lock(twin: Any) -> None:
+    ticks = 0
+    stop = False
+
+    def tick() -> None:
+        nonlocal ticks
+        while not stop:
+            ticks += 1
+            time.sleep(0.0005)
+
+    def ticks_during(call: Callable[[], None]) -> int:
+        before = ticks
+        call()
+        return ticks - before
+
+    released, held = Bench(twin, lambda_()), Bench(twin, lambda_(), hold=True)
+    thread = threading.Thread(target=tick)
+    thread.start()
+    try:
+        while not ticks:
+            time.sleep(0.001)
+        assert ticks_during(released.spin) > 5
+        assert ticks_during(held.spin) <= 2
+    finally:
+        stop = True
+        thread.join()
+
+
+def lambda_() -> Callable[[], None]:
+    """A host function that does nothing."""
+
+    def nothing() -> None:
+        pass
+
+    return nothing
+
+
+@both
+def test_a_guest_call_that_holds_the_lock_can_call_the_host(twin: Any) -> None:
+    seen: list[int] = []
+
+    def serve() -> None:
+        seen.append(threading.get_ident())
+        time.sleep(0.001)  # lets go of the lock, and takes it again
+
+    bench = Bench(twin, serve, hold=True)
+    bench.run()
+    assert seen == [threading.get_ident()]
+
+
+# ---------------------------------------------------------------------------------------------- views, and their owner
+
+
+@both
+def test_every_slice_and_cast_of_a_view_ends_with_its_call(twin: Any) -> None:
+    kept: list[Any] = []
+
+    def keep(data: Bytes, numbers: Array[Uint32], caller: Caller) -> None:
+        inner = data[1:][1:][::2]
+        kept.extend((data, inner, inner.toreadonly(), numbers, numbers.cast("B"), numbers[1:], iter(data)))
+        kept.append(caller.memory.view(4, 4))
+        assert all(len(view) for view in kept[:6])
+
+    bench = Bench(twin, keep)
+    bench.run()
+    for view in kept:
+        with pytest.raises(ValueError, match="released memoryview"):
+            next(view) if hasattr(view, "__next__") else view[0]
+
+
+@needs_c
+def test_the_owner_of_a_view_gives_no_other_after_its_call() -> None:
+    kept: list[Any] = []
+
+    def keep(data: Bytes, numbers: Array[Uint32]) -> None:
+        kept.append(data.obj)
+        again = memoryview(data.obj)
+        assert again.obj is data.obj is data[1:].obj
+        assert (again.format, numbers.format, numbers.itemsize) == ("B", "I", 4)
+        again[0] = 7
+        assert data[0] == 7
+        kept.append(again)
+        kept.append(numbers.obj)
+
+    bench = Bench(native, keep)
+    bench.run()
+    owner, again, other = kept
+    with pytest.raises(ValueError, match="released memoryview"):
+        again[0]
+    for each in (owner, other):
+        with pytest.raises(StaleMemoryError, match="after its call ended"):
+            memoryview(each)
+        with pytest.raises(StaleMemoryError, match="after its call ended"):
+            numpy.frombuffer(each, dtype="u1")
+        if sys.version_info >= (3, 12):
+            with pytest.raises(StaleMemoryError, match="after its call ended"):
+                each.__buffer__(0)
+
+
+@both
+def test_an_array_over_a_view_is_an_escape_and_stays_readable_until_it_is_let_go(twin: Any) -> None:
+    kept: list[Any] = []
+
+    def keep(data: Bytes, numbers: Array[Uint32]) -> None:
+        data[0] = 9
+        kept.append(numpy.frombuffer(data[:4], dtype="u1")[:2])
+
+    bench = Bench(twin, keep)
+    with pytest.raises(ViewEscapedError, match=r"host\.f"):
+        bench.run()
+    (array,) = kept
+    for refused in (bench.nothing, lambda: bench.exports["nothing"](bench.store), bench.store.close):
+        with pytest.raises(ViewEscapedError):
+            refused()
+    assert array[0] == 9
+    kept.clear()
+    del array
+    bench.nothing()
+    bench.store.close()
+
+
+@both
+def test_memories_and_pointers_take_their_arguments_by_name_too(twin: Any) -> None:
+    said: list[str] = []
+
+    def use(data: Pointer[Uint32], caller: Caller) -> None:
+        memory = caller.memory
+        data.store(value=513)
+        assert memory.read(offset=0, length=4) == bytes(memory.view(0, length=4)) == b"\1\2\0\0"
+        assert memory.end(length=1, offset=2) == 3
+        wrong: list[Callable[[], object]] = [
+            lambda: memory.view(1),  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]  # that is the point
+            lambda: memory.read(0, size=1),  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+            data.store,  # type: ignore[list-item]  # pyright: ignore[reportAssignmentType]
+        ]
+        for each in wrong:
+            with pytest.raises(TypeError) as caught:
+                each()
+            said.append(str(caught.value).partition("() ")[2])
+
+    Bench(twin, use).run()
+    assert said == [
+        "missing 1 required positional argument: 'length'",
+        "got an unexpected keyword argument 'size'",
+        "missing 1 required positional argument: 'value'",
+    ]
+
+
+@both
+def test_a_caller_ends_with_its_call_though_there_are_several(twin: Any) -> None:
+    kept: list[Caller] = []
+
+    def keep(a: Caller, b: Caller, c: Caller) -> None:
+        kept.extend((a, b, c))
+        assert all(each.get("nothing") is not None for each in kept)
+
+    bench = Bench(twin, keep)
+    bench.run()
+    for caller in kept:
+        with pytest.raises(StaleMemoryError):
+            caller.get("nothing")
+        with pytest.raises(StaleMemoryError):
+            caller.memory.read(0, 1)
+
+
+# --------------------------------------------------------------------------------------------- what calls leave behind
+
+
+@both
+def test_no_kind_of_call_leaves_anything_behind(twin: Any) -> None:
+    found = {name: leaks.growth(call, who, 150) for name, call, who in leaks.cases(twin)}
+    assert {name: left for name, left in found.items() if max(left) > 0.9} == {}
+
+
+@needs_c
+def test_a_struct_that_c_reads_goes_when_nobody_has_it() -> None:
+    import gc
+    import weakref
+
+    from hostmod.types.base import resolve
+    from hostmod.types.pointer import PointerType
+
+    def declare() -> weakref.ref[Any]:
+        from hostmod.types import struct
+
+        @struct
+        class Local:
+            x: Uint32
+
+        assert native.codec_of(PointerType(resolve(Local, "here")).element) is not None
+        assert Pointer.new(Local, Local(1)).load() == Local(1)
+        return weakref.ref(Local)
+
+    gone = declare()
+    gc.collect()
+    assert gone() is None

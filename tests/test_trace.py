@@ -1,0 +1,137 @@
+"""Traces: the line of each call, nested calls, and the sinks."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import re
+from pathlib import Path
+
+import pytest
+
+import hostmod
+from hostmod import HostModule, function
+from hostmod.testing import call
+from hostmod.types import Bytes, Caller, Error, Int32, List, Pointer, String, Uint32
+
+
+class Kv(HostModule, name="kv", errors={KeyError: 2}):
+    @function
+    def get(self, key: String, count: Pointer[Uint32]) -> Error:
+        if key == "bug":
+            raise RuntimeError("boom")
+        if key != "a":
+            raise KeyError(key)
+        count.store(7)
+
+    @function
+    def fill(self, caller: Caller, out: Bytes, rows: List[Int32]) -> Uint32:
+        out[:2] = b"hi"
+        rows[0] = -1
+        return len(out)
+
+    @function
+    def nest(self, caller: Caller, depth: Int32) -> Int32:
+        return depth if depth == 0 else int(caller["again"](caller.raw, depth - 1)) + 1
+
+    @function("odd")
+    def odd(self) -> Error:
+        raise OSError(4000, "no name")
+
+
+def traced(*arguments: object, function: str = "get", **options: object) -> list[str]:
+    lines: list[str] = []
+    Traced = hostmod.decorate(Kv, hostmod.trace(lines.append, **options))  # type: ignore[arg-type]  # a test's own
+    with contextlib.suppress(OSError, RuntimeError):
+        call(getattr(Traced(), function), *arguments)
+    return [re.sub(r"<\d+\.\d{6}>$", "<time>", line) for line in lines]
+
+
+def test_a_line_has_named_arguments_what_was_written_the_result_and_the_duration() -> None:
+    assert traced("a", Pointer.new(Uint32)) == ['kv::get(key="a", count=&0 → &7) = OK <time>']
+
+
+def test_an_errno_is_named_and_said_in_words() -> None:
+    assert traced("b", Pointer.new(Uint32)) == [
+        'kv::get(key="b", count=&0) = ENOENT (No such file or directory) <time>'
+    ]
+    assert traced(function="odd") == ["kv::odd() = errno 4000 (4000) <time>"]
+
+
+def test_what_traps_the_guest_is_shown_with_its_exception() -> None:
+    assert traced("bug", Pointer.new(Uint32)) == [
+        'kv::get(key="bug", count=&0) = ! RuntimeError: boom <time>'
+    ]
+
+
+def test_buffers_and_lists_are_shown_before_and_after_and_the_caller_not_at_all() -> None:
+    assert traced(bytearray(3), List.new(Int32, [1, 2]), function="fill") == [
+        r'kv::fill(out=b"\x00\x00\x00" → b"hi\x00", rows=[1, 2] → [-1, 2]) = 3 <time>'
+    ]
+
+
+def test_long_values_are_cut() -> None:
+    assert traced("x" * 300, Pointer.new(Uint32), limit=8)[0].startswith('kv::get(key="xxxxxxx... (')
+
+
+@pytest.mark.parametrize(
+    ("functions", "count"),
+    [("get", 1), ("kv::*", 1), (["set", "other::get"], 0), (lambda module, name: module == "kv", 1)],
+    ids=["by name", "by pattern", "by others", "by predicate"],
+)
+def test_only_the_functions_asked_for_are_traced(functions: object, count: int) -> None:
+    assert len(traced("a", Pointer.new(Uint32), functions=functions)) == count
+
+
+def test_nested_calls_are_indented() -> None:
+    lines: list[str] = []
+    guest = """(module (import "kv" "nest" (func $nest (param i32) (result i32)))
+        (func (export "again") (param i32) (result i32) (call $nest (local.get 0))))"""
+    with hostmod.instantiate(guest, hostmod.decorate(Kv, hostmod.trace(lines.append))) as made:
+        assert made.exports.again(2) == 2
+    assert [line.partition(" <")[0] for line in lines] == [
+        "    kv::nest(depth=0) = 0",
+        "  kv::nest(depth=1) = 1",
+        "kv::nest(depth=2) = 2",
+    ]
+
+
+def test_a_sink_can_be_a_path_a_file_a_logger_or_standard_error(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, file = tmp_path / "calls", io.StringIO()
+    caplog.set_level(logging.DEBUG, "kv.trace")
+    with hostmod.trace(path) as to_path:
+        Traced = hostmod.decorate(
+            Kv,
+            to_path,
+            hostmod.trace(file),
+            hostmod.trace(logging.getLogger("kv.trace"), level=logging.DEBUG),
+            hostmod.trace(),
+        )
+        call(Traced().get, "a", Pointer.new(Uint32))
+    found = [path.read_text("utf-8"), file.getvalue(), caplog.text, capsys.readouterr().err]
+    assert all('kv::get(key="a"' in text for text in found)
+    with pytest.raises(TypeError, match="expected a path"):
+        hostmod.trace(5)  # type: ignore[arg-type]  # what is refused
+
+
+def test_a_file_that_was_closed_does_not_change_how_calls_end() -> None:
+    file = io.StringIO()
+    Traced = hostmod.decorate(Kv, hostmod.trace(file))
+    file.close()
+    assert call(Traced().get, "a", Pointer.new(Uint32)) is None
+
+
+def test_a_module_of_functions_can_be_traced_too() -> None:
+    env, lines = hostmod.module("env"), list[str]()
+
+    @env.function
+    def add(a: Int32, b: Int32) -> Int32:
+        return a + b
+
+    call(hostmod.decorate(env, hostmod.trace(lines.append)).functions["add"], 2, 3)
+    assert lines[0].startswith("env::add(a=2, b=3) = 5 <")
+    call(env.functions["add"], 2, 3)
+    assert len(lines) == 1
