@@ -230,8 +230,9 @@ def test_a_wrong_command_line_is_exit_code_2_and_says_what_is_wrong(
         pytest.param(["hosts.py"], "expected a WebAssembly module", id="not wasm"),
         pytest.param(["bad.wat"], "it does not compile", id="wasm that is not valid"),
         pytest.param(["."], "it cannot be read", id="a folder"),
+        pytest.param(["simd.wat"], "v take or give a v128", id="an export whose type wasmtime cannot name"),
         pytest.param(["--host", "hosts.py:None_", "guest.wat"], "hosts has no 'None_'", id="no such class"),
-        pytest.param(["--host", "hosts.py:Plain", "guest.wat"], "Plain is a class that is no HostModule", id="no HostModule"),
+        pytest.param(["--host", "hosts.py:Plain", "guest.wat"], "Plain is a class that is no", id="no HostModule"),
         pytest.param(["--host", "hosts.py:HOSTS", "guest.wat"], "has no 'HOSTS'", id="no such name"),
         pytest.param(["--host", "none.py:X", "guest.wat"], "no file none.py", id="no such host file"),
         pytest.param(["--host", "no.such:X", "guest.wat"], "no module 'no.such'", id="no such module"),
@@ -239,13 +240,14 @@ def test_a_wrong_command_line_is_exit_code_2_and_says_what_is_wrong(
         pytest.param(["--host", "hosts.py:Greeter(tims=1)", "guest.wat"], "has no option 'tims'", id="no such option"),
         pytest.param(["--host", "broken.py:X", "guest.wat"], "SyntaxError", id="a host file with a mistake"),
         pytest.param(["guest.wat"], "no host module named 'greeter' was given", id="an import that nothing serves"),
-        pytest.param(["--host", "hosts.py:Wrong", "guest.wat"], "host has (f32) -> i32", id="an import that mismatches"),
+        pytest.param(["--host", "hosts.py:Wrong", "guest.wat"], "host has (f32) -> i32", id="a mismatch"),
     ],
 )  # fmt: skip
 def test_what_cannot_run_is_exit_code_1_and_one_message(
     folder: Path, arguments: list[str], message: str
 ) -> None:
     (folder / "bad.wat").write_text("(module (func (result i32)))", "utf-8")
+    (folder / "simd.wat").write_text('(module (func (export "v") (param v128)))', "utf-8")
     (folder / "broken.py").write_text("class X(", "utf-8")
     out, err = run("run", *arguments, code=1)
     assert message in err

@@ -5,7 +5,7 @@ from __future__ import annotations
 import wasmtime
 
 import hostmod
-from hostmod.inspection import inspect, show_memory
+from hostmod.inspection import inspect, show_memory, unnameable
 from hostmod.types import Int32, Optional
 
 
@@ -59,3 +59,11 @@ def test_globals_and_tables_are_spelled_out() -> None:
         ("global", "mutable i32"),
         ("table", "1 2 funcref"),
     ]
+
+
+def test_functions_whose_types_wasmtime_cannot_name_are_found_in_the_binary() -> None:
+    guest = """(module (type (func)) (import "m" "v" (func (param v128))) (import "m" "t" (table 1 2 funcref))
+        (import "m" "g" (global (mut i32))) (import "m" "ok" (func (param i32 externref)))
+        (func (export "w") (result i64 v128) unreachable) (func (export "fine")) (func (param v128)))"""
+    assert unnameable(bytes(wasmtime.wat2wasm(guest))) == ["m::v", "w"]
+    assert unnameable(bytes(wasmtime.wat2wasm("(module)"))) == []

@@ -88,7 +88,8 @@ def test_what_traps_the_guest_is_recorded_and_makes_the_span_an_error(
 
 
 def test_nested_calls_are_children(kv: type[Kv], spans: InMemorySpanExporter) -> None:
-    guest = """(module (import "kv" "outer" (func $outer (result i32))) (import "kv" "pair" (func $pair (result i32 i32)))
+    guest = """(module (import "kv" "outer" (func $outer (result i32)))
+        (import "kv" "pair" (func $pair (result i32 i32)))
         (func (export "inner") (call $pair) drop drop) (func (export "run") (result i32) (call $outer)))"""
     with hostmod.instantiate(guest, kv) as made:
         made.exports.run()

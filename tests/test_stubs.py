@@ -28,8 +28,8 @@ def test_a_skeleton_has_a_class_for_each_module_and_fits_the_guest() -> None:
     module.Kv.check(guest)
     module.MyEnv.check(guest)
     assert (
-        "def get(self, arg0: Int32, arg1: Int64, arg2: Float32, arg3: Float64, arg4: ExternRef) -> tuple[Int32, Float64]:"
-        in source
+        "def get(self, arg0: Int32, arg1: Int64, arg2: Float32, arg3: Float64, arg4: ExternRef) "
+        "-> tuple[Int32, Float64]:" in source
     )
     assert '@function("a.b")\n    def a_b(self) -> None:' in source
     assert "# - env::memory is a memory" in source
@@ -56,7 +56,7 @@ def test_names_that_would_meet_stay_apart() -> None:
 def test_wasi_and_types_without_a_guest_type_are_explained() -> None:
     source, _, _ = skeleton(
         """(module (import "wasi_snapshot_preview1" "proc_exit" (func (param i32)))
-            (import "m" "v" (func (param v128))) (import "m" "two" (func)) (import "m" "two" (func (param i32))))"""
+            (import "m" "v" (func (param funcref))) (import "m" "two" (func)) (import "m" "two" (func (param i32))))"""
     )
     assert "hostmod.wasi.Wasi serves it" in source
     assert "takes or gives" in source

@@ -261,7 +261,7 @@ class _Raised(threading.local):
     message: str = ""
 
 
-_raised = _Raised()
+raised = _Raised()
 
 
 def trap(where: str, error: BaseException) -> int:
@@ -273,29 +273,38 @@ def trap(where: str, error: BaseException) -> int:
     message = (
         f"{where} raised {type(error).__name__}: {text}" if text else f"{where} raised {type(error).__name__}"
     )
-    _raised.error = error
-    _raised.message = message
+    raised.error = error
+    raised.message = message
     data = message.encode("utf-8", "replace").replace(b"\0", b"\\0")
     return int(_trap_new(data, len(data)))
 
 
 SPARE_MESSAGE = b"host function failed, and so did the report of it"
+SPARE_TEXT: str = SPARE_MESSAGE.decode()
+
+spares: list[int] = []
+"""Traps for callbacks that cannot make one: calls are what fails then, at the end of Python's stack for one."""
 
 
-def spare_trap() -> int:
-    """Make a trap for the case that not even `trap` can run."""
-    return int(_trap_new(SPARE_MESSAGE, len(SPARE_MESSAGE)))
+def refill() -> None:
+    """Make spare traps, for as many threads as may need one before the next comes back to Python."""
+    while len(spares) < 32:
+        spares.append(int(_trap_new(SPARE_MESSAGE, len(SPARE_MESSAGE))))
+
+
+refill()
 
 
 def take_raised(trap: BaseException | None) -> BaseException | None:
     """Take the exception that ended a guest call as `trap`, noting the guest's backtrace on it; None if the guest
     trapped by itself."""
-    error = _raised.error
+    error = raised.error
     if error is None:
         return None
-    message = _raised.message
-    _raised.error = None
-    _raised.message = ""
+    message = raised.message
+    raised.error = None
+    raised.message = ""
+    refill()
     if wasmtime_func.LAST_EXCEPTION is error:
         wasmtime_func.LAST_EXCEPTION = None
     if trap is None:
@@ -629,8 +638,8 @@ class _CallbackTrap(wasmtime.Trap):
         error = sys.exc_info()[1]
         super().__init__(message)
         if error is not None:
-            _raised.error = error
-            _raised.message = message
+            raised.error = error
+            raised.message = message
 
 
 def _install_entry() -> bool:

@@ -113,15 +113,17 @@ enum {
     FAIL,           /* (error address, trap address): raises */
     BUSY,           /* (where): raises */
     RAISE_ERRNO,    /* (number): raises */
+    RAISED,         /* no function: what the entry beneath this call raises, as `error`, if the trap says `message` */
     HELPER_COUNT
 };
 
 static const char *const helper_names[HELPER_COUNT] = {
     "load", "store",  "fault",  "invalid_string", "missing",   "stale",      "bad_none", "bad_tuple",
     "errno", "trap", "settle", "caller",         "reference", "references", "fail",     "busy",
-    "raise_errno",
+    "raise_errno", "raised",
 };
 static PyObject *helpers[HELPER_COUNT];
+static PyObject *spare_text, *str_error, *str_message;
 static PyObject *spare_message; /* bytes: what a trap says when not even helpers[TRAP] could run */
 
 static PyTypeObject *pointer_class; /* subclasses of Python's Pointer, List and Memory, with the methods below */
@@ -1762,6 +1764,11 @@ static bool run(Call *call, PyObject *callable) {
     return fine && thunk->optional && store_errno(call);
 }
 
+static bool keep_raised(PyObject *error) {
+    return PyObject_SetAttr(helpers[RAISED], str_error, error) == 0 &&
+           PyObject_SetAttr(helpers[RAISED], str_message, spare_text) == 0;
+}
+
 static void *serve(PyObject *env, void *caller, raw_t *slots) {
     /* A store that closes in the middle drops its functions: they stay until the call is over. */
     Py_INCREF(env);
@@ -1785,7 +1792,15 @@ static void *serve(PyObject *env, void *caller, raw_t *slots) {
     bool fine = lending == NULL || end_moved(wt.caller_context(caller));
     if (!end_call(&call, fine && run(&call, PyTuple_GET_ITEM(env, 0)))) {
         PyObject *error = take_error();
-        PyObject *address = ask(TRAP, "(OO)", call.thunk->where, error);
+        PyObject *address = NULL;
+        /* Without a call of Python code first: at the end of Python's stack none works. */
+        if (keep_raised(error))
+            address = ask(TRAP, "(OO)", call.thunk->where, error);
+        if (address == NULL && !PyErr_ExceptionMatches(PyExc_Exception)) { /* a signal's: it is the caller's then */
+            Py_XSETREF(error, take_error());
+            keep_raised(error);
+        }
+        PyErr_Clear();
         Py_XDECREF(error);
         if (address != NULL) {
             trap = PyLong_AsVoidPtr(address);
@@ -2127,6 +2142,9 @@ static PyObject *setup(PyObject *self, PyObject *arguments) {
         Py_XSETREF(helpers[index], Py_NewRef(helper));
     }
     Py_XSETREF(spare_message, Py_NewRef(message));
+    Py_XSETREF(spare_text, PyUnicode_FromEncodedObject(message, "ascii", NULL));
+    if (spare_text == NULL)
+        return NULL;
     Py_RETURN_NONE;
 }
 
@@ -2184,8 +2202,10 @@ static int module_exec(PyObject *module) {
     str_release = PyUnicode_InternFromString("release");
     str_context = PyUnicode_InternFromString("_Store__context");
     str_context_method = PyUnicode_InternFromString("_context");
+    str_error = PyUnicode_InternFromString("error");
+    str_message = PyUnicode_InternFromString("message");
     zero = PyLong_FromLong(0);
-    if (zero == NULL || str_native == NULL || str_release == NULL || str_context == NULL || str_context_method == NULL)
+    if (zero == NULL || str_native == NULL || str_release == NULL || str_context == NULL || str_context_method == NULL || str_error == NULL || str_message == NULL)
         return -1;
     PyTypeObject *types[] = {&ViewType,           &CodecType,       &ThunkType, &CallMemoryType,
                              &PointerMethodsType, &ListMethodsType, &GuardType, &GuestCallType};

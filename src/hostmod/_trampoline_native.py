@@ -219,7 +219,7 @@ def _raise_errno(number: int) -> None:
     raise ErrnoError(number)
 
 
-_HELPERS: dict[str, Callable[..., Any]] = {
+_HELPERS: dict[str, Any] = {
     "load": _load,
     "store": _store,
     "fault": _fault,
@@ -230,6 +230,7 @@ _HELPERS: dict[str, Callable[..., Any]] = {
     "bad_tuple": _bad_tuple,
     "errno": as_errno,
     "trap": _ffi.trap,
+    "raised": _ffi.raised,
     "settle": settle,
     "caller": _caller,
     "reference": _ffi.externref_from_raw,

@@ -444,9 +444,6 @@ def _headroom_3() -> None:
     pass
 
 
-SPARE = [_ffi.spare_trap()]
-"""A trap to return when even making one fails; taken without a call, since calls are what fails then."""
-
 _NAMESPACE: dict[str, Any] = {
     "FREE": FREE,
     "ConversionError": ConversionError,
@@ -456,7 +453,8 @@ _NAMESPACE: dict[str, Any] = {
     "CallMemory": CallMemory,
     "Caller": Caller,
     "Duration": Duration,
-    "SPARE": SPARE,
+    "SPARES": _ffi.spares,
+    "SPARE_TEXT": _ffi.SPARE_TEXT,
     "StructError": StructError,
     "as_errno": as_errno,
     "bad_none": bad_none,
@@ -485,6 +483,7 @@ _NAMESPACE: dict[str, Any] = {
     "partial": functools.partial,
     "raw_caller": _ffi.raw_caller,
     "refcount": sys.getrefcount,
+    "raised": _ffi.raised,
     "reraise": _ffi.reraise,
     "trap": _ffi.trap,
 }
@@ -623,12 +622,20 @@ def render_host(plan: Plan, fixed_memory: bool = False) -> tuple[str, dict[str, 
     source.add("return 0")
     source.depth = 1
     source.add(
+        # Without a call, first: at the end of Python's stack none works.
         "except BaseException as error:",
+        "    raised.error = error",
+        "    raised.message = SPARE_TEXT",
         "    try:",
         f"        return trap({where}, error)",
-        "    except BaseException:",
-        "        pointer, SPARE[0] = SPARE[0], 0",
-        "        return pointer",
+        "    except Exception:",
+        "        pass",
+        "    except BaseException as interrupt:",
+        "        raised.error = interrupt",
+        "        raised.message = SPARE_TEXT",
+        "    pointer = SPARES[-1]",
+        "    del SPARES[-1]",
+        "    return pointer",
     )
     return source.text, source.names
 

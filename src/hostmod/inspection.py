@@ -232,6 +232,72 @@ def _memories(body: bytes) -> Iterator[MemoryShape]:
         yield MemoryShape(minimum, maximum, is_64=bool(flags & 4), shared=bool(flags & 2))
 
 
+_NAMED = frozenset(b"\x7f\x7e\x7d\x7c\x70\x6f")
+"""Value types that wasmtime's C API can name: i32, i64, f32, f64, funcref, externref. Source: 5.3 Types."""
+
+
+def unnameable(data: bytes) -> list[str]:
+    """Return the imported and exported functions of a binary that take or give a v128 or a typed reference.
+
+    Asked for such a type, wasmtime's C API ends the process, so it must not be asked. What is too new to be read here
+    (a type section of garbage-collected types, say) counts as nothing found.
+    """
+    try:
+        return _unnameable(data)
+    except IndexError:
+        return []
+
+
+def _unnameable(data: bytes) -> list[str]:
+    strange: set[int] = set()
+    functions: list[int] = []
+    found: list[str] = []
+    for section, body in _sections(data):
+        count, at = _leb(body, 0) if section in (1, 2, 3, 7) else (0, 0)
+        for index in range(count):
+            if section == 1:
+                if body[at] != 0x60:
+                    return []
+                at += 1
+                for _ in range(2):
+                    length, at = _leb(body, at)
+                    if any(each not in _NAMED for each in body[at : at + length]):
+                        strange.add(index)
+                        if any(each in b"\x63\x64" for each in body[at : at + length]):
+                            return (
+                                found  # references of several bytes: where the next type starts is not known
+                            )
+                    at += length
+            elif section == 2:
+                module, at = _name(body, at)
+                name, at = _name(body, at)
+                what = body[at]
+                at += 1
+                if what == 0:
+                    type_, at = _leb(body, at)
+                    functions.append(type_)
+                    if type_ in strange:
+                        found.append(f"{module}::{name}")
+                elif what == 3:
+                    at += 2
+                else:
+                    at += 1 if what == 1 else 0
+                    flags = body[at]
+                    at += 1
+                    for _ in range(1 + (flags & 1)):
+                        _, at = _leb(body, at)
+            elif section == 3:
+                type_, at = _leb(body, at)
+                functions.append(type_)
+            else:
+                name, at = _name(body, at)
+                what = body[at]
+                index_, at = _leb(body, at + 1)
+                if what == 0 and functions[index_] in strange:
+                    found.append(name)
+    return found
+
+
 def _read_custom(body: bytes, found: Inspection) -> None:
     """Source: tool conventions, "Producers Section"."""
     try:

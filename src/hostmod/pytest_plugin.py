@@ -10,7 +10,7 @@ import pytest
 if TYPE_CHECKING:
     from hostmod.recorder import Recorder
 
-# hostmod is imported when a fixture is used: pytest loads this file in every project of the environment.
+# What fixtures need is imported when they are used: pytest loads this file in every project of the environment.
 
 
 @pytest.fixture

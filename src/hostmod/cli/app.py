@@ -13,14 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import click
+import wasmtime
 
 from hostmod.bindgen import LANGUAGES, generate
 from hostmod.cache import ModuleCache, Settings
 from hostmod.cli import show, version_text
 from hostmod.cli.execute import Plan, execute
 from hostmod.cli.specs import Spec
-from hostmod.errors import HostmodError, LinkError
-from hostmod.inspection import Inspection, inspect, show_memory
+from hostmod.errors import GuestFileError, HostmodError, LinkError
+from hostmod.guest import read
+from hostmod.inspection import Inspection, inspect, show_memory, unnameable
 from hostmod.stubs import stubs
 
 SETTINGS = Settings(interruptible=True)
@@ -146,7 +148,12 @@ def _load(guest: str, no_cache: bool) -> Any:
         cache.folder = None
     with show.progress(f"Compiling {guest}"):
         engine = SETTINGS.engine()
-        return engine, cache.load(Path(guest), SETTINGS, engine)
+        module = cache.load(Path(guest), SETTINGS, engine)
+    name, data = read(Path(guest))
+    strange = unnameable(data if data[:4] == b"\0asm" else bytes(wasmtime.wat2wasm(data.decode())))
+    if strange:
+        raise GuestFileError(name, f"{', '.join(strange)} take or give a v128 or a typed reference")
+    return engine, module
 
 
 class _RunCommand(click.Command):

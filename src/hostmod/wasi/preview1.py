@@ -184,8 +184,8 @@ class Wasi(HostModule, name="wasi_snapshot_preview1", errors={OSError: errno_of}
         max_transfer: int = 1 << 26,
         max_subscriptions: int = 4096,
     ) -> None:
-        self._args = [_encoded("args", each) for each in args]
-        self._env = [_encoded("env", f"{key}={value}") for key, value in (env or {}).items()]
+        self._args = _Strings([_encoded("args", each) for each in args])
+        self._env = _Strings([_encoded("env", f"{key}={value}") for key, value in (env or {}).items()])
         self._clock = _clock_of(clock)
         self._time = self._clock.time
         self._clocks = _readers(self._clock)
@@ -364,24 +364,24 @@ class Wasi(HostModule, name="wasi_snapshot_preview1", errors={OSError: errno_of}
     @function
     def args_get(self, argv: Pointer[Uint32], argv_buf: Pointer[Uint8]) -> Error:
         """Store the arguments, and pointers to them."""
-        _store_strings(self._args, argv, argv_buf)
+        self._args.store(argv, argv_buf)
 
     @function
     def args_sizes_get(self, count: Pointer[Uint32], size: Pointer[Uint32]) -> Error:
         """Store how many arguments there are, and how many bytes they take."""
-        count.store(len(self._args))
-        size.store(sum(map(len, self._args)))
+        count.store(self._args.count)
+        size.store(self._args.size)
 
     @function
     def environ_get(self, environ: Pointer[Uint32], environ_buf: Pointer[Uint8]) -> Error:
         """Store the environment's variables, and pointers to them."""
-        _store_strings(self._env, environ, environ_buf)
+        self._env.store(environ, environ_buf)
 
     @function
     def environ_sizes_get(self, count: Pointer[Uint32], size: Pointer[Uint32]) -> Error:
         """Store how many variables there are, and how many bytes they take."""
-        count.store(len(self._env))
-        size.store(sum(map(len, self._env)))
+        count.store(self._env.count)
+        size.store(self._env.size)
 
     # -------------------------------------------------------------------------------------- clocks, randomness
 
@@ -1004,14 +1004,26 @@ def _slash(walk: Walk, missing: Errno = Errno.NOENT) -> Exception:
     return WasiError(Errno.EXIST if found.filetype == FileType.DIRECTORY else Errno.NOTDIR)
 
 
-def _store_strings(strings: Sequence[bytes], pointers: Pointer[Uint32], buffer: Pointer[Uint8]) -> None:
-    memory, offset = pointers.memory, buffer.offset
-    addresses = []
-    for each in strings:
-        addresses.append(offset)
-        offset += len(each)
-    memory.write(pointers.offset, Struct(f"<{len(addresses)}I").pack(*addresses))
-    memory.write(buffer.offset, b"".join(strings))
+class _Strings:
+    """Strings as `args_get` and `environ_get` store them: some programs ask for their environment at each call."""
+
+    __slots__ = ("_data", "_pack", "_starts", "count", "size")
+
+    def __init__(self, strings: Sequence[bytes]) -> None:
+        self._data = b"".join(strings)
+        self._starts = [sum(map(len, strings[:index])) for index in range(len(strings))]
+        self._pack = Struct(f"<{len(strings)}I").pack
+        self.count = len(strings)
+        self.size = len(self._data)
+
+    def store(self, pointers: Pointer[Uint32], buffer: Pointer[Uint8]) -> None:
+        """Store the strings, and where they are."""
+        memory, base = pointers.memory, buffer.offset
+        data = memory.view(base, self.size)
+        memory.view(pointers.offset, 4 * self.count)[:] = self._pack(
+            *[base + start for start in self._starts]
+        )
+        data[:] = self._data
 
 
 def _encoded(what: str, value: str | bytes) -> bytes:
