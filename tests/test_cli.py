@@ -564,3 +564,22 @@ def test_a_second_run_takes_the_guest_from_the_cache(folder: Path) -> None:
     before = files[0].stat().st_ino
     run("run", "--host", "hosts.py:Greeter", "guest.wat")
     assert [path.stat().st_ino for path in (folder / "cache").iterdir()] == [before]
+
+
+def test_what_takes_longer_than_a_second_shows_progress_in_a_terminal_only(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from hostmod.cli import show
+
+    monkeypatch.setattr(show, "SLOW", 0.05)
+    with show.progress("Compiling x"):
+        time.sleep(0.2)
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(show, "is_terminal", lambda stream=None: True)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    with show.progress("Compiling x"):
+        time.sleep(0.3)
+    assert "Compiling x" in capsys.readouterr().err
+    with show.progress("quick"):
+        pass
+    assert "quick" not in capsys.readouterr().err

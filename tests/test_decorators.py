@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import logging
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -434,3 +435,43 @@ def test_only_selected_functions_are_logged(lines: Callable[[], list[str]]) -> N
 
 def test_a_guest_type_shows_itself() -> None:
     assert GuestType[int]().show(5) == "5"
+
+
+# ------------------------------------------------------------------------------------------------ fields of a record
+
+
+def test_a_record_carries_the_call_as_fields_that_json_can_hold(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, LOGGER.name)
+    logged(Logged(), "greet", "Ada", memoryview(bytearray(64)))
+    (record,) = caplog.records
+    fields = {name: value for name, value in vars(record).items() if name.startswith("host_")}
+    assert 0 < fields.pop("host_elapsed") < 10
+    assert fields["host_arguments"]["name"] == "Ada"
+    assert isinstance(json.dumps(fields), str)
+    assert (fields["host_function"], fields["host_result"]) == ("greet", 10)
+    assert (fields["host_errno"], fields["host_exception"]) == (None, None)
+
+
+def test_calls_that_fail_have_a_level_of_their_own_and_lines_can_end_with_the_time(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, LOGGER.name)
+    watched = decorate(Greeter, log(LOGGER, failures=logging.ERROR, elapsed=True))()
+    with pytest.raises(OSError, match=r"No buffer space|buffer too small"):
+        logged(watched, "greet", "Ada", memoryview(bytearray(1)))
+    logged(watched, "nothing")
+    failed, fine = caplog.records
+    assert (failed.levelname, fine.levelname) == ("ERROR", "INFO")
+    assert vars(failed)["host_errno"] == errno.ENOBUFS
+    assert fine.getMessage().endswith(("ns)", "µs)", "ms)"))
+
+
+def test_only_the_functions_asked_for_are_logged_and_long_values_are_cut(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, LOGGER.name)
+    watched = decorate(Greeter, log(LOGGER, functions=["greet"], limit=5))()
+    logged(watched, "nothing")
+    logged(watched, "greet", "Ada Lovelace", memoryview(bytearray(64)))
+    (line,) = caplog.messages
+    assert '("Ada ... (14 characters), ' in line

@@ -34,6 +34,7 @@ import pytest
 import hostmod
 import hostmod.testing
 import hostmod.types
+import hostmod.wasi
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [

@@ -29,6 +29,16 @@ from hostmod.types import (
 from hostmod.types import enum as guest_enum
 
 
+class _Thing:
+    """An object whose name is the same in every process, unlike that of a plain one."""
+
+    def __repr__(self) -> str:
+        return "a thing"
+
+
+THING = _Thing()
+
+
 class Boom(Exception):
     """What tests raise."""
 
@@ -381,7 +391,7 @@ def test_an_errno_becomes_the_last_result(error: BaseException, number: int) -> 
         assert guest.exports.answers(7) == (7, 0)
 
 
-@pytest.mark.parametrize("number", [0, True, False, "5", 5.0, None, b"5", object()], ids=repr)
+@pytest.mark.parametrize("number", [0, True, False, "5", 5.0, None, b"5", THING], ids=repr)
 def test_what_is_no_error_number_makes_no_errno(number: object) -> None:
     host = Raiser()
     host.error = with_errno(number)
@@ -559,7 +569,7 @@ def results() -> Any:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        *[("i8", each) for each in (128, -129, 2**32, "1", 1.0, None, (1,), object(), b"1")],
+        *[("i8", each) for each in (128, -129, 2**32, "1", 1.0, None, (1,), THING, b"1")],
         *[("u8", each) for each in (256, -1, "1")],
         *[("i32", each) for each in (2**31, -(2**31) - 1, 2**40, 2**64, 1.5, None, "3", [])],
         *[("u32", each) for each in (2**32, -1, 2**64, None)],
@@ -646,9 +656,9 @@ class Objects(HostModule, name="objects"):
 
 def test_the_same_object_comes_back() -> None:
     with hostmod.instantiate(passing(Objects), Objects()) as guest:
-        for thing in (object(), [], None, 0, "", b"", print, guest, Boom("x"), 10**100, type):
+        for thing in (THING, [], None, 0, "", b"", print, guest, Boom("x"), 10**100, type):
             assert guest.exports.same(thing) is thing
-        a, b, c = object(), None, []
+        a, b, c = THING, None, []
         found = guest.exports.swap(a, b, c)
         assert all(one is other for one, other in zip(found, (c, b, 7, a), strict=True))
 

@@ -163,6 +163,25 @@ _VALTYPES: dict[str, Callable[[], wasmtime.ValType]] = {
 }
 
 
+_KNOWN = [
+    *((name, make()) for name, make in _VALTYPES.items()),
+    ("funcref", wasmtime.ValType.funcref()),
+    ("v128", wasmtime.ValType._from_ptr(ffi.wasmtime_wasm_valtype_v128(), None)),
+]
+
+
+def core_name(type: wasmtime.ValType) -> str:
+    """Spell a value type as the text format does; "a reference" for those that wasmtime-py does not know.
+
+    Not by wasmtime-py's ``str``: it asks wasm_valtype_kind, which ends the process for v128 and for most references.
+    """
+    pointer = type.ptr()
+    for name, known in _KNOWN:
+        if ffi.wasmtime_wasm_valtype_equal(pointer, known.ptr()):
+            return name
+    return "a reference"
+
+
 def function_type(params: Sequence[str], results: Sequence[str]) -> wasmtime.FuncType:
     """Make a function type of core types; it owns its C memory and must outlive the calls it is passed to."""
     return wasmtime.FuncType([_VALTYPES[name]() for name in params], [_VALTYPES[name]() for name in results])
@@ -273,10 +292,11 @@ def trap(where: str, error: BaseException) -> int:
     message = (
         f"{where} raised {type(error).__name__}: {text}" if text else f"{where} raised {type(error).__name__}"
     )
+    data = message.encode("utf-8", "replace").replace(b"\0", b"\\0")
+    made = int(_trap_new(data, len(data)))
     raised.error = error
     raised.message = message
-    data = message.encode("utf-8", "replace").replace(b"\0", b"\\0")
-    return int(_trap_new(data, len(data)))
+    return made
 
 
 SPARE_MESSAGE = b"host function failed, and so did the report of it"

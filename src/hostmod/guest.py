@@ -119,6 +119,8 @@ class _Arguments(Memory):
         self._allocator = allocator
         self._where = where
         self._made: list[tuple[int, int]] = []
+        self.failed: BaseException | None = None
+        """What the guest's allocator, or a host function that it called, has raised: no fault of the argument's."""
 
     def _window(self) -> memoryview:
         if self._memory is None:
@@ -136,7 +138,11 @@ class _Arguments(Memory):
                 f"{self._where}: an argument of {size} bytes needs room in the guest, expected an allocator; export "
                 "malloc and free from it, or name its own: class Guest(GuestModule, allocate='alloc', free='dealloc')"
             )
-        offset = self._allocator.allocate(size, align)
+        try:
+            offset = self._allocator.allocate(size, align)
+        except BaseException as error:
+            self.failed = error
+            raise
         self._made.append((offset, size))
         self.end(offset, size)
         return offset
@@ -198,7 +204,7 @@ def export_caller(
         if core not in _CORE_TYPES:
             raise LinkError(
                 f"{name}: the guest has {core_signature(type_)}, expected i32, i64, f32, f64 and externref; "
-                f"{core} has no form in Python, call it through wasmtime's own Func"
+                f"{core} has no form in Python, export a function that does without"
             )
     plan = Plan(
         "guest",

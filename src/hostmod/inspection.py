@@ -9,7 +9,7 @@ from typing import Any, Literal
 import wasmtime
 
 from hostmod.guest import compile_bytes, read
-from hostmod.link import Host, core_signature, declared, mismatches
+from hostmod.link import Host, core_names, core_signature, declared, mismatches
 from hostmod.module import served
 
 Status = Literal["", "served", "wasi", "missing", "mismatch"]
@@ -134,10 +134,11 @@ def shape(type_: Any) -> str:
     if isinstance(type_, wasmtime.MemoryType):
         return _pages(_memory(type_))
     if isinstance(type_, wasmtime.GlobalType):
-        return f"mutable {type_.content}" if type_.mutable else str(type_.content)
+        (content,) = core_names([type_.content])
+        return f"mutable {content}" if type_.mutable else content
     if isinstance(type_, wasmtime.TableType):
         limits = type_.limits
-        return f"{limits.min} {limits.max if limits.max is not None else ''}".strip() + f" {type_.element}"
+        return f"{limits.min} {limits.max if limits.max is not None else ''}".strip() + f" {core_names([type_.element])[0]}"
     return ""
 
 

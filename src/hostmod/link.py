@@ -406,8 +406,8 @@ def core_signature(type_: wasmtime.FuncType) -> str:
 
 
 def core_names(types: Iterable[wasmtime.ValType]) -> list[str]:
-    """Spell value types as the text format does; wasmtime-py calls an externref anyref."""
-    return ["externref" if str(each) == "anyref" else str(each) for each in types]
+    """Spell value types as the text format does."""
+    return [_ffi.core_name(each) for each in types]
 
 
 def mismatches(module: wasmtime.Module, hosts: Iterable[Host]) -> list[Mismatch]:
