@@ -22,7 +22,7 @@ demo: $(VENV)/.installed-demo
 	@$(BIN)/python examples/wordcount/demo.py $(ARGS)
 
 test: $(VENV)/.installed-test
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n auto $(ARGS)
 
 bench: $(VENV)/.installed-bench
 	@$(BIN)/python -m bench $(ARGS)

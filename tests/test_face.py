@@ -1,4 +1,4 @@
-"""The face of the library: the examples that introduce it, as they are written, and what a user of wazergo looks for."""
+"""The face of the library: the examples that introduce it, as written, and what a user of wazergo looks for."""
 
 from __future__ import annotations
 
@@ -78,7 +78,9 @@ def test_the_methods_are_ordinary_methods() -> None:
 def test_an_instance_is_linked_into_wasmtime_s_own_objects() -> None:
     engine = wasmtime.Engine()
     linker, store = wasmtime.Linker(engine), wasmtime.Store(engine)
-    module = wasmtime.Module(engine, passing(Greeter, more='(func (export "run") (result i32) (call $answer))'))
+    module = wasmtime.Module(
+        engine, passing(Greeter, more='(func (export "run") (result i32) (call $answer))')
+    )
     greeter = Greeter("hi")
     greeter.link(linker)
     instance = linker.instantiate(store, module)
@@ -131,7 +133,9 @@ def test_one_compiled_module_serves_many_instances() -> None:
 
 def test_the_short_way_runs_a_file(tmp_path: Path) -> None:
     path = tmp_path / "guest.wasm"
-    path.write_bytes(wasmtime.wat2wasm(passing(Greeter, more='(func (export "run") (result i32) (call $answer))')))
+    path.write_bytes(
+        wasmtime.wat2wasm(passing(Greeter, more='(func (export "run") (result i32) (call $answer))'))
+    )
     with hostmod.instantiate(str(path), Greeter("hi")) as guest:
         assert guest.exports.run() == 42
         assert guest.memory.read(0, 16) == bytes(16)
@@ -176,7 +180,7 @@ def test_decorators_log_what_is_called(caplog: pytest.LogCaptureFixture) -> None
         with pytest.raises(RuntimeError, match="boom"):
             guest.exports.answer()
     assert [record.getMessage() for record in caplog.records] == [
-        f'greeter::greet("Ada", b"{chr(92)}x00{f"{chr(92)}x00" * 31}... (64 bytes)") → 11',
+        'greeter::greet("Ada", b"\\x00\\x00... (64 bytes)") → 11',
         'greeter::greet("Ada", b"\\x00") → ERROR: No buffer space available',
         "greeter::answer() PANIC! RuntimeError: boom",
     ]
@@ -184,7 +188,10 @@ def test_decorators_log_what_is_called(caplog: pytest.LogCaptureFixture) -> None
 
 def test_imports_are_checked_before_running() -> None:
     module = wasmtime.Module(wasmtime.Engine(), '(module (import "greeter" "greet" (func (param i32))))')
-    with pytest.raises(hostmod.LinkError, match=r"guest wants \(i32\) -> \(\), host has \(i32, i32, i32, i32\) -> \(i32, i32\)"):
+    with pytest.raises(
+        hostmod.LinkError,
+        match=r"guest wants \(i32\) -> \(\), host has \(i32, i32, i32, i32\) -> \(i32, i32\)",
+    ):
         Greeter.check(module)
 
 
@@ -197,7 +204,7 @@ def test_a_function_is_called_without_a_guest() -> None:
     assert caught.value.errno == errno.ENOBUFS
 
 
-# --------------------------------------------------------------------------------------------------- for users of wazergo
+# ------------------------------------------------------------------------------------------------ for users of wazergo
 
 
 def test_every_concept_of_wazergo_has_its_counterpart() -> None:
@@ -217,13 +224,16 @@ def test_every_concept_of_wazergo_has_its_counterpart() -> None:
     assert functions["answer"].func(Greeter()) == 42
     for name in (
         "CompiledModule", "ModuleInstance", "bind", "configure", "option", "Option", "decorate", "log", "Memory",
-        "FixedSizeMemory", "PAGE_SIZE", "SegmentationFault", "ErrnoError", "as_errno", "error_strings", "format", "Decorator",
+        "FixedSizeMemory", "PAGE_SIZE", "SegmentationFault", "ErrnoError", "as_errno", "error_strings", "format",
+        "Decorator",
     ):  # fmt: skip
         assert name in hostmod.__all__
         assert getattr(hostmod, name) is not None
     for name in (
-        "Int8", "Int16", "Int32", "Int64", "Uint8", "Uint16", "Uint32", "Uint64", "Float32", "Float64", "Bool", "Duration",
-        "Array", "Bytes", "String", "CString", "Pointer", "List", "Optional", "Error", "Errno", "struct", "ExternRef", "Caller",
+        "Int8", "Int16", "Int32", "Int64", "Uint8", "Uint16", "Uint32", "Uint64", "Float32", "Float64", "Bool",
+        "Duration",
+        "Array", "Bytes", "String", "CString", "Pointer", "List", "Optional", "Error", "Errno", "struct",
+        "ExternRef", "Caller",
     ):  # fmt: skip
         assert name in hostmod.types.__all__
     fault = hostmod.SegmentationFault(16, 4)

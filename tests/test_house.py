@@ -19,11 +19,12 @@ TABLE = {
     # What a call goes through.
     "errors": "",
     "memory": "errors",
-    "types": "errors memory",
+    "_generated": "",
+    "types": "errors memory _generated",
     "plan": "errors types",
     "module": "errors types plan",
     "_ffi": "errors wasmtime",
-    "_trampoline_py": "errors memory types plan _ffi",
+    "_trampoline_py": "errors memory _generated types plan _ffi",
     "_trampoline_c": "",
     "_trampoline_native": "errors memory types plan _ffi _trampoline_py _trampoline_c",
     "trampoline": "errors plan _trampoline_py _trampoline_native",
@@ -42,7 +43,7 @@ TABLE = {
     "stubs": "link inspection wasmtime",
     "bindgen": "errors types plan module link",
     "wasi": "errors memory types module link",
-    "__init__": "errors memory types module decorators link guest trace profile otel",
+    "__init__": "errors memory types module decorators link guest testing trace profile otel",
     "cli": "errors types module trampoline decorators link guest trace profile cache inspection stubs bindgen wasi "
     "__init__ wasmtime",
     "__main__": "cli",

@@ -112,6 +112,8 @@ ERRORS = [
     pytest.param(Boom("two\nlines \0 and a NUL \ud800"), id="an unusual message"),
     pytest.param(Boom("Caused by:\n\nCaused by: x"), id="a message like a backtrace's"),
     pytest.param(Boom("x" * 100_000), id="a long message"),
+    pytest.param(Boom("\ud800"), id="a surrogate"),
+    pytest.param(Boom("\0 \\0"), id="a NUL"),
     pytest.param(Boom(), id="no message"),
 ]
 
@@ -286,7 +288,8 @@ def test_a_trap_after_a_caught_exception_is_the_guest_s_own() -> None:
     more = '(func (export "then_trap") (call $caught) (unreachable))'
     with hostmod.instantiate(passing(Catches, more=more), catches := Catches()) as guest:
         catches.guest = guest
-        for enter in (guest.exports.then_trap, lambda: guest.instance.exports(guest.store)["then_trap"](guest.store)):  # type: ignore[operator]
+        raw: Any = guest.instance.exports(guest.store)["then_trap"]
+        for enter in (guest.exports.then_trap, lambda: raw(guest.store)):
             with pytest.raises(wasmtime.Trap, match="unreachable"):
                 enter()
     del catches.guest
@@ -299,7 +302,9 @@ def test_a_hand_written_function_that_lets_it_pass_changes_nothing() -> None:
     engine = wasmtime.Engine()
     linker, store = wasmtime.Linker(engine), wasmtime.Store(engine)
     linker.define_func("env", "by_hand", wasmtime.FuncType([], []), inner.exports.go)
-    module = wasmtime.Module(engine, '(module (import "env" "by_hand" (func $f)) (func (export "go") (call $f)))')
+    module = wasmtime.Module(
+        engine, '(module (import "env" "by_hand" (func $f)) (func (export "go") (call $f)))'
+    )
     entry: Any = linker.instantiate(store, module).exports(store)["go"]
     for _ in range(2):
         with pytest.raises(Boom) as caught:
@@ -584,12 +589,17 @@ def results() -> Any:
         *[("nothing", each) for each in (0, False, "", ())],
         *[("error", each) for each in (0, 1, False)],
         *[("optional", each) for each in (None, 2**31, (1, 2), "1")],
-        *[("pair", each) for each in (None, 1, (1,), (1, 2.0, 3), [1, 2.0], "ab", ("1", 2.0), (1, "2"), (2**31, 0.0))],
+        *[
+            ("pair", each)
+            for each in (None, 1, (1,), (1, 2.0, 3), [1, 2.0], "ab", ("1", 2.0), (1, "2"), (2**31, 0.0))
+        ],
         *[("optional_pair", each) for each in (None, (1,), (1, 2, 0), (1, 2**63))],
     ],
     ids=repr,
 )
-def test_a_result_that_does_not_fit_traps_and_names_method_and_value(results: Any, name: str, value: object) -> None:
+def test_a_result_that_does_not_fit_traps_and_names_method_and_value(
+    results: Any, name: str, value: object
+) -> None:
     with pytest.raises(ConversionError, match=rf"^results\.{name} result") as caught:
         results(name, value)
     wrong = value
@@ -677,7 +687,9 @@ def test_objects_pass_between_hostmod_and_wasmtime_py() -> None:
     linker.define_func("hand", "pass", wasmtime.FuncType([ref()], [ref()]), by_hand)
     text = passing(Objects, more='(func (export "both") (param externref) (result externref)'
                    " (call $same (call $hand (call $same (local.get 0)))))")  # fmt: skip
-    text = text.replace("(memory", '(import "hand" "pass" (func $hand (param externref) (result externref))) (memory', 1)
+    text = text.replace(
+        "(memory", '(import "hand" "pass" (func $hand (param externref) (result externref))) (memory', 1
+    )
     instance = linker.instantiate(store, wasmtime.Module(engine, text))
     exports = instance.exports(store)
     thing = ["an object"]
@@ -710,8 +722,13 @@ def test_objects_survive_the_store_s_collector() -> None:
         (table.set $t (local.get 0) (table.get $t (i32.const 0))))
       (func (export "kept") (param i32) (result externref) (table.get $t (local.get 0)))"""
     keeping = Keeping()
-    text = passing(Keeping, more=more).replace("(drop) (table.set $t (i32.const 0))", "(drop) (local.set 1) (table.set $t (i32.const 0) (local.get 1))")
-    text = text.replace('(func (export "keep") (param i32)', '(func (export "keep") (param i32) (local externref)')
+    text = passing(Keeping, more=more).replace(
+        "(drop) (table.set $t (i32.const 0))",
+        "(drop) (local.set 1) (table.set $t (i32.const 0) (local.get 1))",
+    )
+    text = text.replace(
+        '(func (export "keep") (param i32)', '(func (export "keep") (param i32) (local externref)'
+    )
     with hostmod.instantiate(text, keeping) as keeping.guest:
         for number in range(1, 64):
             keeping.guest.exports.keep(number)

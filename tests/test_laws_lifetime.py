@@ -195,10 +195,10 @@ def test_external_references_are_let_go_by_the_store_s_collector() -> None:
         guest.exports.same(None)
         watched = []
         for _ in range(50):
-            thing = Payload()
+            thing: Payload | None = Payload()
             watched.append(weakref.ref(thing))
             assert guest.exports.same(thing) is thing
-        del thing
+        thing = None
         guest.store.gc()
         assert [each for each in watched if each() is not None] == []
 
@@ -284,7 +284,7 @@ CALLS = """
 import gc, resource, sys
 import wasmtime, hostmod
 from hostmod import ErrnoError, HostModule, function
-from hostmod.types import Array, Bytes, CString, Caller, Error, ExternRef, Int32, List, Optional, Pointer, String, Uint32, struct
+from hostmod.types import Array, Bytes, Caller, ExternRef, Int32, List, Optional, Pointer, String, Uint32, struct
 from wat import passing
 
 @struct
@@ -294,7 +294,9 @@ class Pair:
 
 class Host(HostModule, name="host"):
     @function
-    def all(self, text: String, data: Bytes, array: Array[Uint32], at: Pointer[Pair], items: List[Pair], caller: Caller) -> Int32:
+    def all(
+        self, text: String, data: Bytes, array: Array[Uint32], at: Pointer[Pair], items: List[Pair], caller: Caller
+    ) -> Int32:
         at.store(Pair(at.load().a, len(items[0:1])))
         caller.memory.view(0, 1)
         caller.raw
@@ -327,7 +329,11 @@ def resident():
 def work(rounds):
     for at in range(rounds):
         guest.exports.all(0, 4, 0, 8, 0, 2, 40 if at % 100 == 0 else 16, 32, 2)
-        for name, arguments, error in (("raises", (0, 8), KeyError), ("wrong", (), hostmod.ConversionError), ("all", (0, 99999, 0, 0, 0, 0, 0, 0, 0), hostmod.SegmentationFault)):
+        for name, arguments, error in (
+            ("raises", (0, 8), KeyError),
+            ("wrong", (), hostmod.ConversionError),
+            ("all", (0, 99999, 0, 0, 0, 0, 0, 0, 0), hostmod.SegmentationFault),
+        ):
             try:
                 guest.exports[name](*arguments)
             except error:

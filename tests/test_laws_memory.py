@@ -288,7 +288,9 @@ SIZES = {
 def test_no_pointer_is_followed_outside_of_memory(name: str) -> None:
     size = SIZES[name]
     with hostmod.instantiate(passing(Pointers), Pointers()) as guest, unchanged(guest):
-        for offset in {PAGE - size + 1, PAGE - 1, PAGE, PAGE + 1, 2**31, 2**32 - size, 2**32 - 1} - {PAGE - size}:
+        for offset in {PAGE - size + 1, PAGE - 1, PAGE, PAGE + 1, 2**31, 2**32 - size, 2**32 - 1} - {
+            PAGE - size
+        }:
             with pytest.raises(SegmentationFault) as caught:
                 guest.exports[name](offset)
             assert (caught.value.offset, caught.value.length) == (offset, size)
@@ -334,7 +336,9 @@ class Steps(HostModule, name="steps"):
         caller.memory.view(at, length)
 
 
-@pytest.mark.parametrize("index", [8192, 2**29, 2**32, 2**61, 2**62, -1, -(2**29), -(2**32), -(2**61), -(2**63)])
+@pytest.mark.parametrize(
+    "index", [8192, 2**29, 2**32, 2**61, 2**62, -1, -(2**29), -(2**32), -(2**61), -(2**63)]
+)
 def test_indexing_never_wraps(index: int) -> None:
     with hostmod.instantiate(passing(Steps), Steps()) as guest, unchanged(guest):
         for name in ("index", "put"):
@@ -365,7 +369,11 @@ BAD = [(PAGE - 3, 4), (2**32 - 1, 1), (0, 2**32 - 1), (2**32 - 1, 2**32 - 1)]
 
 @pytest.mark.parametrize(
     ("field", "bad"),
-    [*((field, bad) for field in ("name", "body") for bad in BAD), ("next", (PAGE - 7, 0)), ("next", (2**32 - 1, 0))],
+    [
+        *((field, bad) for field in ("name", "body") for bad in BAD),
+        ("next", (PAGE - 7, 0)),
+        ("next", (2**32 - 1, 0)),
+    ],
 )
 def test_what_a_struct_refers_to_is_checked_too(field: str, bad: tuple[int, int]) -> None:
     words = {"name": (0, 0), "body": (0, 0), "next": (0, 0)} | {field: bad}
@@ -491,7 +499,12 @@ def imported_memory() -> tuple[wasmtime.Engine, wasmtime.Store, wasmtime.Memory,
     store = wasmtime.Store(engine)
     memory = wasmtime.Memory(store, wasmtime.MemoryType(wasmtime.Limits(1, 4)))
     text = passing(Probe).replace('(memory (export "memory") 1)', "")
-    return engine, store, memory, wasmtime.Module(engine, text.replace("(module", '(module (import "e" "m" (memory 1))'))
+    return (
+        engine,
+        store,
+        memory,
+        wasmtime.Module(engine, text.replace("(module", '(module (import "e" "m" (memory 1))')),
+    )
 
 
 def test_an_imported_memory_can_be_linked_by_hand() -> None:
@@ -524,7 +537,7 @@ def test_a_memory_needs_its_store_when_linking() -> None:
     engine, _, memory, _ = imported_memory()
     with pytest.raises(hostmod.LinkError, match="store=store"):
         Probe().link(wasmtime.Linker(engine), memory=memory)
-    with pytest.raises(hostmod.LinkError, match="an export's name or a wasmtime.Memory"):
+    with pytest.raises(hostmod.LinkError, match=r"an export's name or a wasmtime\.Memory"):
         Probe().link(wasmtime.Linker(engine), memory=3)  # type: ignore[arg-type]
 
 
@@ -533,8 +546,12 @@ def test_a_memory_needs_its_store_when_linking() -> None:
     [
         pytest.param("", "exports nothing as 'memory'", id="no memory"),
         pytest.param("(memory 1)", "exports nothing as 'memory'", id="a memory that is not exported"),
-        pytest.param('(global (export "memory") i32 (i32.const 1))', "exports no memory as 'memory'", id="a global"),
-        pytest.param('(memory (export "memory") 1 2 shared)', "exports a shared memory as 'memory'", id="shared"),
+        pytest.param(
+            '(global (export "memory") i32 (i32.const 1))', "exports no memory as 'memory'", id="a global"
+        ),
+        pytest.param(
+            '(memory (export "memory") 1 2 shared)', "exports a shared memory as 'memory'", id="shared"
+        ),
     ],
 )
 def test_a_guest_without_a_usable_memory_can_call_what_needs_none(memory: str, says: str) -> None:
@@ -560,21 +577,33 @@ def test_a_memory_of_no_pages_has_no_bytes() -> None:
         assert len(guest.memory) == 0
         assert guest.memory.read(0, 0) == b""
         assert bytes(guest.memory.view(0, 0)) == b""
-        for call in (lambda: guest.exports.text(0, 1), lambda: guest.exports.store(0, 1), lambda: guest.memory.read(0, 1)):
+        for call in (
+            lambda: guest.exports.text(0, 1),
+            lambda: guest.exports.store(0, 1),
+            lambda: guest.memory.read(0, 1),
+        ):
             with pytest.raises(SegmentationFault):
                 call()
 
 
 def test_the_same_function_can_be_imported_twice() -> None:
-    twice = passing(Probe, more='(func (export "again") (param i32 i32) (result i32) (call $again (local.get 0) (local.get 1)))')
-    twice = twice.replace("(memory", '(import "probe" "text" (func $again (param i32 i32) (result i32))) (memory', 1)
+    twice = passing(
+        Probe,
+        more='(func (export "again") (param i32 i32) (result i32) (call $again (local.get 0) (local.get 1)))',
+    )
+    twice = twice.replace(
+        "(memory", '(import "probe" "text" (func $again (param i32 i32) (result i32))) (memory', 1
+    )
     with hostmod.instantiate(twice, Probe()) as guest:
         assert guest.exports.text(0, 3) == guest.exports.again(0, 3) == 3
 
 
 def test_one_function_serves_guests_with_memories_of_different_sizes() -> None:
     probe = Probe()
-    guests = [hostmod.instantiate(passing(Probe, memory=f'(memory (export "memory") {pages})'), probe) for pages in (1, 3, 2)]
+    guests = [
+        hostmod.instantiate(passing(Probe, memory=f'(memory (export "memory") {pages})'), probe)
+        for pages in (1, 3, 2)
+    ]
     for _ in range(3):
         for guest in guests:
             size = len(guest.memory)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -62,7 +63,7 @@ def test_threads_that_all_raise_never_see_each_other_s_exceptions(how: str) -> N
         instance = linker.instantiate(store, module)
         raw: Any = instance.exports(store)["go"]
         ours = hostmod.guest.export_caller("go", store, raw)
-        ways = {
+        ways: dict[str, list[Callable[[], Any]]] = {
             "hostmod": [lambda: ours(0, 1, 0, 1)],
             "wasmtime": [lambda: raw(store, 0, 1, 0, 1)],
             "a start function": [lambda: linker.instantiate(store, starting)],
@@ -89,6 +90,7 @@ def test_one_instance_can_serve_guests_in_several_threads() -> None:
     shared, engine = Shared(), wasmtime.Engine()
 
     def work(number: int) -> bytes:
+        found = b""
         with hostmod.instantiate(passing(Shared), shared, engine=engine) as guest:
             for _ in range(200):
                 guest.memory.write(0, b"%d" % number * 4)
@@ -133,7 +135,12 @@ def test_a_second_thread_is_kept_out_of_a_store_that_is_in_use() -> None:
             result = pool.submit(enter)
             assert waiting.inside.wait(30)
             try:
-                for refused in (guest.exports.quick, typed.quick, lambda: raw["quick"](guest.store), guest.close):
+                for refused in (
+                    guest.exports.quick,
+                    typed.quick,
+                    lambda: raw["quick"](guest.store),
+                    guest.close,
+                ):
                     with pytest.raises(StoreBusyError):
                         refused()
             finally:
@@ -240,7 +247,9 @@ LOOPS = {
     "raw": "(call $raw (i32.const 0) (i32.const 8))",
     "errno": "(call $errno)",
 }
-more = "".join(f'(func (export "loop_{name}") (call $start) (loop $l (br_if $l {call})))' for name, call in LOOPS.items())
+more = "".join(
+    f'(func (export "loop_{name}") (call $start) (loop $l (br_if $l {call})))' for name, call in LOOPS.items()
+)
 guest = hostmod.instantiate(passing(Endless, more=more), Endless())
 entries = [guest.exports[f"loop_{name}"] for name in LOOPS]
 raw = guest.instance.exports(guest.store)["loop_mixed"]
@@ -294,7 +303,9 @@ print("fine")
 """
 
 
-@pytest.mark.parametrize("how", ["interrupt_main", "pthread_kill", "raise_signal", "PyThreadState_SetAsyncExc"])
+@pytest.mark.parametrize(
+    "how", ["interrupt_main", "pthread_kill", "raise_signal", "PyThreadState_SetAsyncExc"]
+)
 def test_an_interrupt_while_the_guest_loops_reaches_the_caller_and_is_never_lost(how: str) -> None:
     assert run_apart(INTERRUPTS, how, "400") == "fine\n"
 

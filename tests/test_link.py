@@ -57,7 +57,9 @@ def greeting(module: Greeter, value: int) -> None:
     module.greeting = value
 
 
-def linked(*hosts: Any, text: str | None = None) -> tuple[wasmtime.Store, Any, list[hostmod.CompiledModule[Any]]]:
+def linked(
+    *hosts: Any, text: str | None = None
+) -> tuple[wasmtime.Store, Any, list[hostmod.CompiledModule[Any]]]:
     """Compile classes into one linker and instantiate a guest of all their functions."""
     engine = wasmtime.Engine()
     linker, store = wasmtime.Linker(engine), wasmtime.Store(engine)
@@ -120,7 +122,7 @@ def test_a_linker_that_is_closed_is_refused() -> None:
         Greeter().link(linker)
 
 
-# -------------------------------------------------------------------------------------------- one linker, many instances
+# ------------------------------------------------------------------------------------------ one linker, many instances
 
 
 def test_the_bound_instance_serves() -> None:
@@ -389,7 +391,11 @@ def test_every_mismatch_is_reported_at_once_with_both_signatures() -> None:
         (import "wanted" "do_it" (memory 1))
         (import "elsewhere" "other" (func)))""",
     )
-    for check in (lambda: Wanted.check(module), lambda: hostmod.check(module, Wanted), lambda: hostmod.check(module, Wanted())):
+    for check in (
+        lambda: Wanted.check(module),
+        lambda: hostmod.check(module, Wanted),
+        lambda: hostmod.check(module, Wanted()),
+    ):
         with pytest.raises(LinkError) as caught:
             check()
         text = str(caught.value)

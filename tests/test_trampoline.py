@@ -1,4 +1,4 @@
-"""The trampoline, whichever serves: deep nesting, the ends of Python's stack and the guest's, arguments of every type."""
+"""The trampoline, whichever serves: deep nesting, the ends of stacks, arguments of every type."""
 
 from __future__ import annotations
 
@@ -98,8 +98,19 @@ class Echo(HostModule, name="echo"):
 
     @function
     def many(
-        self, a: Int8, b: Float64, c: Uint64, d: Float32, e: Int32, f: Bool, g: Int64, h: Uint16, i: Int32, j: Int32,
-        k: Int32, l: Float64,  # noqa: E741  # the twelfth
+        self,
+        a: Int8,
+        b: Float64,
+        c: Uint64,
+        d: Float32,
+        e: Int32,
+        f: Bool,
+        g: Int64,
+        h: Uint16,
+        i: Int32,
+        j: Int32,
+        k: Int32,
+        l: Float64,  # noqa: E741  # the twelfth
     ) -> tuple[Float64, Int32, Int32, Int32, Uint16, Int64, Bool, Int32, Float32, Uint64, Float64, Int8]:
         return l, k, j, i, h, g, f, e, d, c, b, a
 
@@ -119,7 +130,12 @@ def test_integers_keep_their_low_bits_on_the_way_in_and_are_whole_on_the_way_out
     core = 64 if bits == 64 else 32
     echo = Echo()
     with hostmod.instantiate(passing(Echo), echo) as guest:
-        values = {0, 1, -1, *(sign * 2**power + near for power in range(core) for sign in (1, -1) for near in (-1, 0, 1))}
+        values = {
+            0,
+            1,
+            -1,
+            *(sign * 2**power + near for power in range(core) for sign in (1, -1) for near in (-1, 0, 1)),
+        }
         for value in values:
             if not -(2 ** (core - 1)) <= value < 2 ** (core - 1):
                 continue
@@ -183,13 +199,16 @@ def test_tracebacks_show_the_code_that_was_generated() -> None:
         def f(self) -> None:
             raise ValueError("x")
 
-    with hostmod.instantiate(passing(Fails), Fails()) as guest, pytest.raises(ValueError, match="x") as caught:
+    with (
+        hostmod.instantiate(passing(Fails), Fails()) as guest,
+        pytest.raises(ValueError, match="x") as caught,
+    ):
         guest.exports.f()
     (entry,) = [each for each in caught.traceback if each.name == "trampoline"]
     assert "env[0]()" in str(entry.statement)
 
 
-# ---------------------------------------------------------------------------------------------------- the ends of stacks
+# -------------------------------------------------------------------------------------------------- the ends of stacks
 
 DEEP = """
 import ctypes, sys
@@ -352,5 +371,3 @@ def test_without_extensions_the_pure_trampoline_serves() -> None:
     print(trampoline.active.NAME, "|", trampoline.reason)
     """
     assert run_apart(source) == "py | HOSTMOD_NO_EXTENSIONS is set\n"
-
-

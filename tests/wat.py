@@ -1,4 +1,4 @@
-"""Guests for tests, as text: one that passes every call on to a host, and processes of their own for what could crash."""
+"""Guests for tests, as text: one that passes every call on; and processes of their own for what could crash."""
 
 from __future__ import annotations
 
@@ -54,5 +54,7 @@ def run_apart(source: str, *arguments: str, timeout: float = 100, status: int = 
         cwd=TESTS,
         env={**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), *filter(None, sys.path)])},
     )
-    assert done.returncode == status, f"exit status {done.returncode}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
+    assert done.returncode == status, (
+        f"exit status {done.returncode}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
+    )
     return done.stdout

@@ -295,7 +295,7 @@ def trap(where: str, error: BaseException) -> int:
     data = message.encode("utf-8", "replace").replace(b"\0", b"\\0")
     made = int(_trap_new(data, len(data)))
     raised.error = error
-    raised.message = message
+    raised.message = data.decode()
     return made
 
 
@@ -330,13 +330,14 @@ def take_raised(trap: BaseException | None) -> BaseException | None:
     if trap is None:
         return error
     report = str(trap)
-    if message.replace("\0", "\\0") not in report:
+    if message not in report:
         return None
     backtrace = report.partition("\n\nCaused by:")[0].strip()
     if "backtrace" in backtrace:
         lines = [line.strip() for line in backtrace.splitlines()[1:] if line.strip()]
         note = "guest backtrace:\n" + "\n".join("    " + line for line in lines)
-        with contextlib.suppress(Exception):  # an exception of the user's that takes no notes is raised without one
+        # An exception of the user's that takes no notes is raised without one.
+        with contextlib.suppress(Exception):
             if note not in getattr(error, "__notes__", ()):
                 error.add_note(note)
     return error
@@ -366,6 +367,7 @@ def failure(error_address: int | None, trap_address: int | None) -> BaseExceptio
 
 
 # ------------------------------------------------------------------------------------------------- one thread a store
+
 
 class Guard:
     """Which thread is inside a store, and how many calls deep.
@@ -496,11 +498,14 @@ def _references(holder: object, view: memoryview) -> int:
 
 def _is_of_ctypes(found: object) -> bool:
     """Whether a dict is where a ctypes object, made by from_buffer, keeps the view that it has the address from."""
-    return any(isinstance(each, _CData) and each._objects is found for each in gc.get_referrers(found))
+    return any(
+        isinstance(each, _CData) and getattr(each, "_objects", None) is found
+        for each in gc.get_referrers(found)
+    )
 
 
 def _references_of_calls(view: memoryview) -> int:
-    """How often the calls under way in this thread refer to a view by name: the garbage collector knows nothing of it."""
+    """How often calls under way in this thread refer to a view by name, which the garbage collector does not know."""
     found = 0
     frame = sys._getframe(2)
     while frame is not None:
@@ -556,12 +561,12 @@ def open_context(store: Any) -> int:
 
 # ---------------------------------------------------------------------------------------------- memory that moves
 #
-# Wasmtime moves a memory that grows past what was reserved for it (for a 32-bit memory, only with a Config that reserves
-# less than 4 GiB). Views that a call under way has lent are ended before Python code gets to see them again: when the
+# Wasmtime moves a memory that grows past what was reserved for it (for a 32-bit memory, only with a Config that
+# reserves less than 4 GiB). Views that a call under way has lent are ended before Python code gets to see them again: when the
 # guest comes back to it, by returning or by a host call.
 
 lent: dict[int, Any] = {}
-"""Of the pure-Python trampoline's calls under way, those that have lent views: a `Frame` by the address of its slots."""
+"""The pure-Python trampoline's calls under way that have lent views: a `Frame` by the address of its slots."""
 
 watched: list[int] = []
 """Contexts of stores that run again while a call has lent views of their memory."""
@@ -595,8 +600,8 @@ def moved(context: int) -> None:
 
 # -------------------------------------------------------------------------------------------- wasmtime-py's own entries
 #
-# Func.__call__, Linker.instantiate and Instance enter a guest by one context manager, which raises what one process-wide
-# variable holds. It is replaced by one that does what hostmod's own calls do: the thread's own exception, one thread a
+# Func.__call__, Linker.instantiate and Instance enter a guest by one context manager, which raises what one
+# process-wide variable holds. It is replaced by one that does what hostmod's own calls do: the thread's own exception, one thread a
 # store, and an eye on views. What a function made by `Linker.define_func` raises is taken from wasmtime-py's callback,
 # where it makes its trap.
 
@@ -626,8 +631,8 @@ class _Entry:
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         self._guard.depth -= 1
         found = error
-        if error is None and self._trap:
-            found = wasmtime.Trap._from_ptr(self._trap)  # type: ignore[arg-type]  # not null
+        if error is None and bool(self._trap):  # null is false
+            found = wasmtime.Trap._from_ptr(self._trap)
         moved_error = self._look()
         if found is None:
             if moved_error is not None:
@@ -666,7 +671,16 @@ def _install_entry() -> bool:
     """Put `_Entry` in the place of wasmtime-py's context manager, if that is as expected."""
     original = wasmtime_func.enter_wasm
     code = getattr(getattr(original, "__wrapped__", None), "__code__", None)
-    expected = {"POINTER", "ffi", "wasm_trap_t", "byref", "Trap", "_from_ptr", "maybe_raise_last_exn", "WasmtimeError"}
+    expected = {
+        "POINTER",
+        "ffi",
+        "wasm_trap_t",
+        "byref",
+        "Trap",
+        "_from_ptr",
+        "maybe_raise_last_exn",
+        "WasmtimeError",
+    }
     modules = (wasmtime_func, wasmtime_instance, wasmtime_linker)
     if (
         not isinstance(code, types.CodeType)
@@ -713,5 +727,5 @@ _original_grow = wasmtime.Memory.grow
 
 
 # A store that closes under its guest, and a memory that moves under a view, are freed memory in use.
-wasmtime.Store.close = _close  # type: ignore[method-assign]  # does what it did, if that is safe
-wasmtime.Memory.grow = _grow  # type: ignore[method-assign]  # and then ends views
+wasmtime.Store.close = _close  # type: ignore[method-assign,assignment]  # does what it did, if that is safe
+wasmtime.Memory.grow = _grow  # type: ignore[method-assign,assignment]  # and then ends views

@@ -23,7 +23,6 @@ import ctypes
 import dis
 import functools
 import gc
-import linecache
 import operator
 import struct
 import sys
@@ -31,10 +30,10 @@ import threading
 import traceback
 import types
 from collections.abc import Callable, Sequence
-from itertools import count
 from typing import Any
 
 from hostmod import _ffi
+from hostmod._generated import compile_source
 from hostmod.errors import (
     ConversionError,
     ErrnoError,
@@ -285,9 +284,7 @@ def _settle(whole: Any, context: int, where: str, error: BaseException | bool | 
 def _still_shown(whole: Any) -> bool:
     # Whoever has the ctypes array itself (from memoryview.obj) has an address too. The C trampoline's is empty once its
     # call has ended.
-    return _ffi.release_views(whole) or (
-        isinstance(whole, ctypes.Array) and sys.getrefcount(whole) > UNSHOWN
-    )
+    return _ffi.release_views(whole) or (isinstance(whole, ctypes.Array) and sys.getrefcount(whole) > UNSHOWN)
 
 
 UNSHOWN = 4
@@ -445,6 +442,7 @@ def _headroom_3() -> None:
 
 
 _NAMESPACE: dict[str, Any] = {
+    "__name__": __name__,
     "FREE": FREE,
     "ConversionError": ConversionError,
     "SegmentationFault": SegmentationFault,
@@ -826,7 +824,8 @@ def _store_values(
             references.append((slot, name))
         else:
             store = source.name("store", type_.store_value)
-            _guarded(source, [f"words = {store}(memory, {name})"], where, here, name)
+            passing = "memory.failed" if frame == "s" else ""
+            _guarded(source, [f"words = {store}(memory, {name})"], where, here, name, passing)
             source.add(f"put_words({frame}, {where}, {here}, words)")
     if references:
         # Made last and together: making a reference may collect those that nothing holds yet.
@@ -836,11 +835,15 @@ def _store_values(
             source.add(f"{frame}.{_at(slot.index, 'I')} = raws[{position}]")
 
 
-def _guarded(source: _Source, lines: Sequence[str], where: str, slot: str, value: str) -> None:
+def _guarded(
+    source: _Source, lines: Sequence[str], where: str, slot: str, value: str, passing: str = ""
+) -> None:
+    """Add lines whose errors are about a value; all but the one that `passing` names, if it does."""
     source.add(
         "try:",
         *("    " + line for line in lines),
         "except (TypeError, ValueError, OverflowError, StructError) as error:",
+        *((f"    if error is {passing}:", "        raise") if passing else ()),
         f"    raise bad_value({where}, {slot}, {value}, error) from error",
     )
 
@@ -861,7 +864,7 @@ def render_guest(plan: Plan) -> tuple[str, dict[str, Any]]:
     if references:
         source.add("context = context_of()")
     if memory:
-        source.add("memory = new_memory()", "try:")
+        source.add("context_of()", "memory = new_memory()", "try:")
         source.depth += 1
     _store_values(source, plan.params, names, where, "s")
     source.add(
@@ -918,29 +921,6 @@ def _load_result(source: _Source, position: int, slot: Slot) -> None:
         source.add(f"{name} = {source.name('load', type_.load_value)}({memory}, {_words(slot, 's')})")
 
 
-_numbers = count(1)
-
-
-def compile_source(text: str, names: dict[str, Any], what: str) -> dict[str, Any]:
-    """Compile generated source under a name that tracebacks and debuggers find it by."""
-    filename = f"<hostmod {what} {next(_numbers)}>"
-    linecache.cache[filename] = (len(text), None, text.splitlines(True), filename)
-    namespace = {**_NAMESPACE, **names, "__name__": __name__}
-    exec(compile(text, filename, "exec"), namespace)
-    namespace["__source_name__"] = _SourceName(filename)
-    return namespace
-
-
-class _SourceName:
-    """Takes generated source out of `linecache` when the code that it belongs to is gone."""
-
-    def __init__(self, filename: str) -> None:
-        self.filename = filename
-
-    def __del__(self, cache: dict[str, Any] = linecache.cache) -> None:
-        cache.pop(self.filename, None)
-
-
 def uninterruptible_entry(function: types.FunctionType) -> None:
     """Make a callback's first instruction look for no signals.
 
@@ -987,7 +967,7 @@ class HostThunk:
             MEMORY=locator.name_bytes,
             MEMORY_LENGTH=len(locator.name_bytes),
         )
-        function = compile_source(text, names, f"trampoline {plan.where}")["trampoline"]
+        function = compile_source(text, _NAMESPACE | names, f"trampoline {plan.where}")["trampoline"]
         uninterruptible_entry(function)
         self.source = text
         self.callback = _ffi.CALLBACK(function)
@@ -1056,5 +1036,5 @@ def guest_caller(
         WORDS=words,
         invoke=_ffi.func_call_unchecked_held if hold else _ffi.func_call_unchecked,
     )
-    found: Callable[..., Any] = compile_source(text, names, f"call {plan.where}")["call"]
+    found: Callable[..., Any] = compile_source(text, _NAMESPACE | names, f"call {plan.where}")["call"]
     return found if lenient is None else lenient(found)

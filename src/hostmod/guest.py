@@ -112,7 +112,7 @@ class _Arguments(Memory):
     Views of results are copies, since nothing says how long the guest leaves them alone.
     """
 
-    __slots__ = ("_allocator", "_made", "_memory", "_where")
+    __slots__ = ("_allocator", "_made", "_memory", "_where", "failed")
 
     def __init__(self, memory: GuestMemory | None, allocator: _Allocator | None, where: str) -> None:
         self._memory = memory
@@ -218,14 +218,18 @@ def export_caller(
         is_tuple=len(results) > 1,
     )
     count = len(params)
-    limits = [(index, 32 if core == "i32" else 64) for index, core in enumerate(params) if core in ("i32", "i64")]
+    limits = [
+        (index, 32 if core == "i32" else 64) for index, core in enumerate(params) if core in ("i32", "i64")
+    ]
 
     def lenient(call: Callable[..., Any]) -> Callable[..., Any]:
         """Take unsigned integers as well, where the strict call refuses them; it does so before the guest runs."""
 
         def export(*arguments: Any) -> Any:
             if len(arguments) != count:
-                raise TypeError(f"{name}{core_signature(type_)} takes {count} arguments, {len(arguments)} given")
+                raise TypeError(
+                    f"{name}{core_signature(type_)} takes {count} arguments, {len(arguments)} given"
+                )
             found = list(arguments)
             for index, bits in limits:
                 value = found[index]

@@ -138,7 +138,10 @@ def shape(type_: Any) -> str:
         return f"mutable {content}" if type_.mutable else content
     if isinstance(type_, wasmtime.TableType):
         limits = type_.limits
-        return f"{limits.min} {limits.max if limits.max is not None else ''}".strip() + f" {core_names([type_.element])[0]}"
+        return (
+            f"{limits.min} {limits.max if limits.max is not None else ''}".strip()
+            + f" {core_names([type_.element])[0]}"
+        )
     return ""
 
 

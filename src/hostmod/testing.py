@@ -173,6 +173,9 @@ def _find(function: Callable[..., Any] | Function) -> tuple[Function, Callable[.
         return function, function.func
     owner = getattr(function, "__self__", None)
     name = getattr(function, "__hostmod_function__", None)
+    if name is None and isinstance(owner, Declaration):  # it may override one that has
+        plain = getattr(function, "__func__", None)
+        name = next((each.name for each in type(owner).functions.values() if each.func is plain), None)
     if isinstance(owner, Declaration) and isinstance(name, str) and name in type(owner).functions:
         found = type(owner).functions[name]
         return found, found.func.__get__(owner)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import linecache
 import struct as _struct
 import sys
 import typing
@@ -11,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from struct import Struct
 from typing import Any, TypeVar, dataclass_transform, overload
 
+from hostmod._generated import compile_source
 from hostmod.errors import ConversionError, DeclarationError, SegmentationFault
 from hostmod.memory import FixedSizeMemory, Memory
 from hostmod.types.base import GuestType, Inline, describe, resolve_object
@@ -191,11 +191,8 @@ class StructType(GuestType[Any]):
                 "        raise",
             ]
             names.update(FieldError=_FieldError, MISFITS=_MISFITS)
-        source = "\n".join(lines) + "\n"
-        filename = f"<hostmod struct {self.cls.__module__}.{self.cls.__qualname__}>"
-        # Generated code that a traceback can show and a debugger can step into, as attrs and dataclasses do.
-        linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
-        exec(compile(source, filename, "exec"), names)
+        names["__name__"] = __name__
+        compile_source("\n".join(lines) + "\n", names, f"struct {self.cls.__qualname__}")
         self._load: Callable[[Memory, int], Any] = names["load"]
         self._store: Callable[[Memory, int, Any], None] = names["store"]
 
