@@ -72,7 +72,11 @@ def main() -> int:
             for difference in differences:
                 print(difference, flush=True)
             if sys.stderr.isatty() or done // 100_000 > (done - count) // 100_000:
-                print(f"{done} of {options.executions}", end="\r" if sys.stderr.isatty() else "\n", file=sys.stderr)
+                print(
+                    f"{done} of {options.executions}",
+                    end="\r" if sys.stderr.isatty() else "\n",
+                    file=sys.stderr,
+                )
     took = time.perf_counter() - start
     print(
         f"{done} executions compared in {took:.0f} s, {failed} plans with a difference; seed {options.seed}"

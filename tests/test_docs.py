@@ -32,9 +32,9 @@ from typing import Any
 import pytest
 
 import hostmod
-import hostmod.testing
+import hostmod.testing  # pyright: ignore[reportUnusedImport]  # pages name what it has
 import hostmod.types
-import hostmod.wasi
+import hostmod.wasi  # pyright: ignore[reportUnusedImport]  # pages name what it has
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [

@@ -410,7 +410,7 @@ LIBRARY = """(module (memory (export "memory") 1) (global $next (mut i32) (i32.c
   (func (export "check") (param i32) (result i32) (local.get 0))
   (func (export "checked") (param i32) (result i64 i32) (i64.const -5) (local.get 0))
   (func (export "name") (result i32 i32) (i32.const 16) (i32.const 7))
-  (func (export "live") (result i32) (global.get $live)))"""
+  (func (export "live") (result i32) (global.get $live)))"""  # one line for each of its steps
 
 
 def test_arguments_are_copied_into_the_guest_and_freed() -> None:

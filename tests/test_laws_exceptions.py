@@ -576,7 +576,7 @@ def results() -> Any:
     [
         *[("i8", each) for each in (128, -129, 2**32, "1", 1.0, None, (1,), THING, b"1")],
         *[("u8", each) for each in (256, -1, "1")],
-        *[("i32", each) for each in (2**31, -(2**31) - 1, 2**40, 2**64, 1.5, None, "3", [])],
+        *[("i32", each) for each in (2**31, -(2**31) - 1, 2**40, 2**64, 1.5, None, "3", {1})],
         *[("u32", each) for each in (2**32, -1, 2**64, None)],
         *[("i64", each) for each in (2**63, -(2**63) - 1, 2**64, 2.0, None)],
         *[("u64", each) for each in (2**64, -1, "x")],
@@ -666,9 +666,11 @@ class Objects(HostModule, name="objects"):
 
 def test_the_same_object_comes_back() -> None:
     with hostmod.instantiate(passing(Objects), Objects()) as guest:
-        for thing in (THING, [], None, 0, "", b"", print, guest, Boom("x"), 10**100, type):
+        things: list[object] = [THING, [], None, 0, "", b"", print, guest, Boom("x"), 10**100, type]
+        for thing in things:
             assert guest.exports.same(thing) is thing
-        a, b, c = THING, None, []
+        a, b = THING, None
+        c: list[object] = []
         found = guest.exports.swap(a, b, c)
         assert all(one is other for one, other in zip(found, (c, b, 7, a), strict=True))
 

@@ -13,6 +13,7 @@ from wat import passing, run_apart
 
 import hostmod
 from hostmod import HostModule, function
+from hostmod.guest import export_caller
 from hostmod.types import Bytes, Caller, ExternRef, Int32, Pointer, String, Uint32
 
 
@@ -52,7 +53,7 @@ def whole() -> dict[str, Any]:
         "module": module,
         "store": store,
         "instance": instance,
-        "call": hostmod.guest.export_caller("length", store, raw),
+        "call": export_caller("length", store, raw),
     }
 
 
@@ -177,7 +178,7 @@ def test_a_host_function_may_drop_everything_that_it_runs_in() -> None:
         drops.link(linker)
         instance = linker.instantiate(store, wasmtime.Module(engine, passing(Drops)))
         raw: Any = instance.exports(store)["f"]
-        call = hostmod.guest.export_caller("f", store, raw)
+        call = export_caller("f", store, raw)
         drops.parts = {"linker": linker, "store": store, "instance": instance, "raw": raw, "call": call}
         del linker, instance
         if way == "hostmod":
@@ -215,7 +216,6 @@ def test_external_references_are_let_go_with_their_store() -> None:
     assert watched() is None
 
 
-# A quarter of what a forgotten store would take: a store with one page of memory is some KiB of Python and C.
 MEMORY = """
 import gc, resource, sys
 import wasmtime, hostmod
@@ -249,9 +249,9 @@ def once(call):
         instance = linker.instantiate(store, module)
         if call:
             exports = instance.exports(store)
-            f = hostmod.guest.export_caller("f", store, exports["f"])
+            f = export_caller("f", store, exports["f"])
             assert f(0, 3, 0, 3) == 3
-            g = hostmod.guest.export_caller("g", store, exports["g"])
+            g = export_caller("g", store, exports["g"])
             try:
                 g()
             except KeyError:
@@ -270,8 +270,8 @@ gc.collect()
 print(resident() - before, len(gc.get_objects()) - objects)
 """
 
-INSTANCES = 20_000
-"""Instances made and dropped by the test below; 100,000 take about a minute and the same memory."""
+INSTANCES = 100_000
+"""Instances made and dropped by the test below: a forgotten one of a few bytes would show."""
 
 
 def test_instances_that_come_and_go_leave_nothing_behind() -> None:

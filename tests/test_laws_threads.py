@@ -14,6 +14,7 @@ from wat import passing, run_apart
 
 import hostmod
 from hostmod import HostModule, StoreBusyError, function
+from hostmod.guest import export_caller
 from hostmod.types import Bytes, Int32, String, Uint32
 
 THREADS = 8
@@ -62,7 +63,7 @@ def test_threads_that_all_raise_never_see_each_other_s_exceptions(how: str) -> N
         host.link(linker)
         instance = linker.instantiate(store, module)
         raw: Any = instance.exports(store)["go"]
-        ours = hostmod.guest.export_caller("go", store, raw)
+        ours = export_caller("go", store, raw)
         ways: dict[str, list[Callable[[], Any]]] = {
             "hostmod": [lambda: ours(0, 1, 0, 1)],
             "wasmtime": [lambda: raw(store, 0, 1, 0, 1)],

@@ -148,7 +148,7 @@ FOREIGN: dict[str, Callable[[memoryview], Any]] = {
     "numpy in an object": lambda data: Holder(numpy.asarray(data)),  # type: ignore[arg-type]  # anything will do
     "a pickle buffer": pickle.PickleBuffer,
     "unpacking": lambda data: packing.iter_unpack("B", data.cast("B")),
-    "ctypes": lambda data: (ctypes.c_ubyte * 8).from_buffer(data),
+    "ctypes": (ctypes.c_ubyte * 8).from_buffer,
     "ctypes inside": lambda data: (ctypes.c_ubyte * 2).from_buffer(data, 3),
     "a partial": lambda data: functools.partial(numpy.sum, numpy.asarray(data)),
 }

@@ -391,11 +391,12 @@ def test_every_mismatch_is_reported_at_once_with_both_signatures() -> None:
         (import "wanted" "do_it" (memory 1))
         (import "elsewhere" "other" (func)))""",
     )
-    for check in (
+    checks: list[Callable[[], None]] = [
         lambda: Wanted.check(module),
         lambda: hostmod.check(module, Wanted),
         lambda: hostmod.check(module, Wanted()),
-    ):
+    ]
+    for check in checks:
         with pytest.raises(LinkError) as caught:
             check()
         text = str(caught.value)

@@ -577,7 +577,9 @@ def test_records_that_refer_in_circles_are_shown_on_one_line() -> None:
 
 
 def test_a_struct_cannot_hold_itself() -> None:
-    with pytest.raises(DeclarationError, match='Snake.tail: Snake inside itself, .* write "Pointer\\[Snake\\] | None"'):
+    with pytest.raises(
+        DeclarationError, match=r'Snake.tail: Snake inside itself, .* write "Pointer\[Snake\] \| None"'
+    ):
 
         @struct
         class Snake:

@@ -1,6 +1,7 @@
 """hostmod extends WebAssembly guests with host modules written as plain, typed Python classes."""
 
 from hostmod import testing as testing
+from hostmod import types as types
 from hostmod.decorators import Decorator, decorate, log
 from hostmod.errors import (
     ConversionError,

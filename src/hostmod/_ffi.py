@@ -318,9 +318,10 @@ refill()
 def take_raised(trap: BaseException | None) -> BaseException | None:
     """Take the exception that ended a guest call as `trap`, noting the guest's backtrace on it; None if the guest
     trapped by itself."""
-    error = raised.error
-    if error is None:
+    left = raised.error
+    if left is None:
         return None
+    error: BaseException = left
     message = raised.message
     raised.error = None
     raised.message = ""
@@ -562,8 +563,8 @@ def open_context(store: Any) -> int:
 # ---------------------------------------------------------------------------------------------- memory that moves
 #
 # Wasmtime moves a memory that grows past what was reserved for it (for a 32-bit memory, only with a Config that
-# reserves less than 4 GiB). Views that a call under way has lent are ended before Python code gets to see them again: when the
-# guest comes back to it, by returning or by a host call.
+# reserves less than 4 GiB). Views that a call under way has lent are ended before Python code gets to see them again:
+# when the guest comes back to it, by returning or by a host call.
 
 lent: dict[int, Any] = {}
 """The pure-Python trampoline's calls under way that have lent views: a `Frame` by the address of its slots."""
@@ -601,9 +602,9 @@ def moved(context: int) -> None:
 # -------------------------------------------------------------------------------------------- wasmtime-py's own entries
 #
 # Func.__call__, Linker.instantiate and Instance enter a guest by one context manager, which raises what one
-# process-wide variable holds. It is replaced by one that does what hostmod's own calls do: the thread's own exception, one thread a
-# store, and an eye on views. What a function made by `Linker.define_func` raises is taken from wasmtime-py's callback,
-# where it makes its trap.
+# process-wide variable holds. It is replaced by one that does what hostmod's own calls do: the thread's own exception,
+# one thread a store, and an eye on views. What a function made by `Linker.define_func` raises is taken from
+# wasmtime-py's callback, where it makes its trap.
 
 
 class _Entry:

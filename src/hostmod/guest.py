@@ -262,10 +262,9 @@ class Exports(Mapping[str, Any]):
             except KeyError:
                 known = ", ".join(self._raw) or "nothing"
                 raise KeyError(f"the guest does not export {name!r}, it exports {known}") from None
+            found = raw
             if isinstance(raw, wasmtime.Func):
                 found = export_caller(name, self._store, raw, self._hold_gil)
-            else:
-                found = raw
             self._made[name] = found
         return found
 
@@ -502,7 +501,7 @@ class Guest:
         return self._memory
 
     def run(self) -> int:
-        """Run a program: the `_start` of a command, or the `_initialize` of a reactor, whose exports can be called then.
+        """Run a program: the `_start` of a command, or the `_initialize` of a reactor, to call its exports after it.
 
         Returns:
             The exit code: 0 where it returned, else what it gave to the function that ended it.
@@ -519,8 +518,8 @@ class Guest:
                     return exit.code
                 return 0
         raise LinkError(
-            "Guest.run: the guest exports neither _start nor _initialize, expected a program; compile it as one, or call "
-            "its functions through Guest.exports"
+            "Guest.run: the guest exports neither _start nor _initialize, expected a program; compile it as one, or "
+            "call its functions through Guest.exports"
         )
 
     def close(self) -> None:

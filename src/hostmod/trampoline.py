@@ -2,7 +2,8 @@
 
 A trampoline offers `HostThunk(plan, memory, fixed)`, a plan made ready for calls by guests; `define_all`, which puts
 thunks and what serves them into a linker, to be kept by wasmtime; and `guest_caller(plan, store, function, new_memory,
-hold, lenient)`, a callable of the plan's parameters. Both trampolines give the same results, memory, exceptions and messages.
+hold, lenient)`, a callable of the plan's parameters. Both trampolines give the same results, memory, exceptions and
+messages.
 """
 
 from __future__ import annotations
