@@ -220,6 +220,7 @@ MEMORY = """
 import gc, resource, sys
 import wasmtime, hostmod
 from hostmod import HostModule, function
+from hostmod.guest import export_caller
 from hostmod.types import Bytes, Int32, String
 from wat import passing
 
