@@ -883,7 +883,7 @@ static bool end_lent(Call *call, PyObject *error) {
     /* Python code may run below, and the call lend more: that is another list. */
     Lent inlined[INLINE], *lent = call->lent;
     if (lent == call->few)
-        lent = memcpy(inlined, call->few, sizeof inlined);
+        lent = memcpy(inlined, call->few, (size_t)count * sizeof(Lent));
     call->lent = call->few;
     call->lent_room = INLINE;
     call->lent_count = 0;
@@ -893,7 +893,8 @@ static bool end_lent(Call *call, PyObject *error) {
         PyObject *memoryview = lent[index].memoryview;
         if (memoryview == NULL)
             continue;
-        if (Py_REFCNT(memoryview) <= few) {
+        /* One that only the call has is released by going. */
+        if (Py_REFCNT(memoryview) > 1 && Py_REFCNT(memoryview) <= few) {
             PyObject *released = PyObject_CallMethodNoArgs(memoryview, str_release);
             if (released == NULL)
                 PyErr_Clear(); /* numpy has it: dealt with below */
