@@ -47,6 +47,7 @@ from hostmod.errors import (
 )
 from hostmod.memory import Memory
 from hostmod.plan import Plan, Slot
+from hostmod.types.pointer import Pointer
 from hostmod.types.reference import Caller
 from hostmod.types.scalar import ERRNO, Duration
 
@@ -442,6 +443,7 @@ def _headroom_3() -> None:
 
 
 _NAMESPACE: dict[str, Any] = {
+    "new": object.__new__,
     "__name__": __name__,
     "FREE": FREE,
     "ConversionError": ConversionError,
@@ -450,6 +452,7 @@ _NAMESPACE: dict[str, Any] = {
     "ErrnoError": ErrnoError,
     "CallMemory": CallMemory,
     "Caller": Caller,
+    "Pointer": Pointer,
     "Duration": Duration,
     "SPARES": _ffi.spares,
     "SPARE_TEXT": _ffi.SPARE_TEXT,
@@ -717,6 +720,14 @@ def _load_param(source: _Source, position: int, slot: Slot, where: str, memory: 
             f"{name} = {source.name('member', type_.member)}(f.{_at(slot.index, type_.base.format)})",
             where,
             slot,
+        )
+    elif code == "pointer":
+        # What Pointer(memory, offset, type) does, without the cost of its call.
+        source.add(
+            f"{name} = new(Pointer)",
+            f"{name}.memory = memory",
+            f"{name}.offset = f.{_at(slot.index, 'I')}",
+            f"{name}.type = {source.name('type', type_.element)}",
         )
     elif code == "externref":
         source.add(f"{name} = externref_from_raw(context, f.{_at(slot.index, 'I')})")
