@@ -52,6 +52,14 @@ typedef struct {
 
 enum { EXTERN_MEMORY = 3, EXTERN_SHAREDMEMORY = 4 };
 
+/* What a wasmtime_caller_t * points to. wasmtime does not publish it, so nothing but `known_memory` reads it, and that
+   believes it only where it agrees with what wasmtime does publish. */
+typedef struct {
+    void *context;
+    uint64_t store;
+    uint32_t instance;
+} caller_t;
+
 static struct {
     void *(*caller_context)(void *caller);
     bool (*caller_export_get)(void *caller, const char *name, size_t length, extern_t *item);
@@ -626,7 +634,8 @@ typedef struct {
     Slot *params, *results;
     Py_ssize_t param_count, result_count, errno_index;
     PyObject *spare; /* a CallMemory that nobody kept, for the next call */
-    bool optional, is_tuple, references;
+    extern_t known;  /* the memory that the last caller exports, if `knows` */
+    bool knows, optional, is_tuple, references;
 } Thunk;
 
 static int slots_traverse(Slot *slots, Py_ssize_t count, visitproc visit, void *arg) {
@@ -789,6 +798,30 @@ struct CallMemory {
 static Call *lending; /* calls under way that have lent views, the newest first; the GIL guards it */
 static bool end_lent(Call *call, PyObject *error);
 
+/* Give the memory of the instance that calls, if it is the one that called last: looking an export up by its name takes
+   as long as all else that is done for a pointer. An instance's exports never change, and neither the number of a store nor
+   that of an instance in it is ever given again. */
+static bool known_memory(Call *call) {
+    const Thunk *thunk = call->thunk;
+    const caller_t *caller = call->caller;
+    if (!thunk->knows || caller->store != thunk->known.of[0] || caller->instance != (uint32_t)thunk->known.of[1])
+        return false;
+    call->memory = thunk->known;
+    return true;
+}
+
+/* Remember the memory that was looked up, if its handle (the numbers of a store and of the instance that defines it) says
+   of the caller what the caller's own words say: then they are what `caller_t` takes them for. A memory that the caller
+   has imported itself is another instance's, and is looked up each time. */
+static void know_memory(Call *call) {
+    Thunk *thunk = call->thunk;
+    const caller_t *caller = call->caller;
+    thunk->knows = caller->context == call->context && caller->store == call->memory.of[0] &&
+                   caller->instance == (uint32_t)call->memory.of[1];
+    if (thunk->knows)
+        thunk->known = call->memory;
+}
+
 /* Find the caller's memory: its address and size now. On failure an exception is set. */
 static bool locate(Call *call, unsigned char **base, size_t *size) {
     Thunk *thunk = call->thunk;
@@ -805,6 +838,9 @@ static bool locate(Call *call, unsigned char **base, size_t *size) {
                 return false;
             }
             memcpy(&call->memory, PyBytes_AS_STRING(PyTuple_GET_ITEM(thunk->fixed, 0)), sizeof(extern_t));
+            call->context = context;
+        } else if (known_memory(call)) {
+            call->context = wt.caller_context(call->caller);
         } else {
             if (!wt.caller_export_get(call->caller, PyBytes_AS_STRING(thunk->name),
                                       (size_t)PyBytes_GET_SIZE(thunk->name), &call->memory)) {
@@ -818,8 +854,9 @@ static bool locate(Call *call, unsigned char **base, size_t *size) {
                 refuse(ask(MISSING, "(OOi)", thunk->where, thunk->name, kind));
                 return false;
             }
+            call->context = wt.caller_context(call->caller);
+            know_memory(call);
         }
-        call->context = wt.caller_context(call->caller);
         call->located = true;
     }
     *base = wt.memory_data(call->context, call->memory.of);
@@ -1816,11 +1853,29 @@ static void *serve(PyObject *env, void *caller, raw_t *slots) {
     return trap;
 }
 
+static inline PyThreadState *current_thread(void) {
+#if PY_VERSION_HEX >= 0x030D0000
+    return PyThreadState_GetUnchecked();
+#else
+    return _PyThreadState_UncheckedGet();
+#endif
+}
+
 static void *callback(void *env, void *caller, raw_t *slots, size_t count) {
     (void)count;
-    PyGILState_STATE state = PyGILState_Ensure();
-    void *trap = serve(env, caller, slots);
-    PyGILState_Release(state);
+    void *trap;
+    PyThreadState *own = PyGILState_GetThisThreadState();
+    if (own == NULL) { /* a thread that Python has not seen before */
+        PyGILState_STATE state = PyGILState_Ensure();
+        trap = serve(env, caller, slots);
+        PyGILState_Release(state);
+    } else if (own == current_thread()) { /* the GIL was held all along */
+        trap = serve(env, caller, slots);
+    } else { /* what PyGILState_Ensure would do, less its own counting */
+        PyEval_RestoreThread(own);
+        trap = serve(env, caller, slots);
+        PyEval_SaveThread();
+    }
     return trap;
 }
 
