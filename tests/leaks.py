@@ -201,7 +201,7 @@ def host_call(twin: Any, case: str) -> tuple[Callable[[], None], list[Any]]:
     thunk = twin.HostThunk(plan)
     type_ = _ffi.function_type(plan.param_types, plan.result_types)
     twin.define_all(
-        _ffi.linker_address(linker), [(thunk, b"host", b"f", _ffi.type_address(type_))], [function]
+        _ffi.linker_address(linker), ((thunk, b"host", b"f", _ffi.type_address(type_)),), (function,), None
     )
     exports = linker.instantiate(store, wasmtime.Module(twins.ENGINE, twins.forwarding(plan))).exports(store)
     memory: Any = exports["memory"]

@@ -639,8 +639,8 @@ class Host:
             memory = f'(memory (export "other") {pages} 3)'
         thunk = twin.HostThunk(plan, "memory", fixed)
         self._type = _ffi.function_type(plan.param_types, plan.result_types)
-        rows = [(thunk, b"host", b"f", _ffi.type_address(self._type))]
-        assert twin.define_all(_ffi.linker_address(linker), rows, [function.func]) is None
+        rows = ((thunk, b"host", b"f", _ffi.type_address(self._type)),)
+        assert twin.define_all(_ffi.linker_address(linker), rows, (function.func,), None) is None
         module = wasmtime.Module(ENGINE, forwarding(plan, memory))
         exports = linker.instantiate(self.store, module).exports(self.store)
         self.raw = Raw(self.store, exports["run"], plan)  # type: ignore[arg-type]  # a Func

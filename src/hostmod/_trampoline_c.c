@@ -2,10 +2,10 @@
 
    Overview
    --------
-   wasmtime calls `callback` for every host function of every module. Its environment is the Python tuple
-   (callable, Thunk): what to run, and how. A Thunk is a Plan packed into an array of `Slot`s, one for each parameter and
-   result, each with an operation code. `serve` takes the GIL, turns the call's stack into Python objects (`load_param`),
-   calls, stores what comes back (`store_result`), and ends what the call lent (`end_call`).
+   wasmtime calls `callback` for every host function of every module. Its environment is a `Served`: the Python function
+   to run, and a Thunk that says how. A Thunk is a Plan packed into an array of `Slot`s, one for each parameter and
+   result, each with an operation code. `callback` takes the GIL; `serve` turns the call's stack into Python objects
+   (`load_param`), calls, stores what comes back (`store_result`), and ends what the call lent (`end_call`).
 
    Whatever a slot's code cannot do (a guest type of the user's, an int subclass, a value out of range) goes to Python,
    for that one value: `helpers[LOAD]` and `helpers[STORE]` run what the pure-Python trampoline runs. So both give the
@@ -347,6 +347,47 @@ static PyObject *number_load(int op, const unsigned char *data) {
     return NULL;
 }
 
+/* Write an integer's bytes, if it is in range. Returns whether it was. */
+static bool integer_store(int op, unsigned char *data, int64_t number) {
+    switch (op) {
+    case OP_I8:
+        if (number < INT8_MIN || number > INT8_MAX)
+            return false;
+        break;
+    case OP_U8:
+        if (number < 0 || number > UINT8_MAX)
+            return false;
+        break;
+    case OP_I16:
+        if (number < INT16_MIN || number > INT16_MAX)
+            return false;
+        break;
+    case OP_U16:
+        if (number < 0 || number > UINT16_MAX)
+            return false;
+        break;
+    case OP_I32:
+        if (number < INT32_MIN || number > INT32_MAX)
+            return false;
+        break;
+    case OP_U32:
+        if (number < 0 || number > UINT32_MAX)
+            return false;
+        break;
+    case OP_U64:
+        if (number < 0)
+            return false;
+        break;
+    case OP_I64:
+    case OP_DURATION:
+        break;
+    default:
+        return false;
+    }
+    memcpy(data, &number, (size_t)op_size[op]); /* little-endian hosts only: wasmtime-py knows no others */
+    return true;
+}
+
 /* Write a number's bytes, if the value is of the exact type and in range. Returns whether it was; raises nothing. */
 static bool number_store(int op, unsigned char *data, PyObject *value) {
     switch (op) {
@@ -399,39 +440,20 @@ static bool number_store(int op, unsigned char *data, PyObject *value) {
         PyErr_Clear();
         return false;
     }
-    switch (op) {
-    case OP_I8:
-        if (number < INT8_MIN || number > INT8_MAX)
-            return false;
-        break;
-    case OP_U8:
-        if (number < 0 || number > UINT8_MAX)
-            return false;
-        break;
-    case OP_I16:
-        if (number < INT16_MIN || number > INT16_MAX)
-            return false;
-        break;
-    case OP_U16:
-        if (number < 0 || number > UINT16_MAX)
-            return false;
-        break;
-    case OP_I32:
-        if (number < INT32_MIN || number > INT32_MAX)
-            return false;
-        break;
-    case OP_U32:
-        if (number < 0 || number > UINT32_MAX)
-            return false;
-        break;
-    case OP_I64:
-    case OP_DURATION:
-        break;
-    default:
+    return integer_store(op, data, number);
+}
+
+/* Write the number of an enum's member, which is an int of that class. */
+static bool member_store(int op, PyObject *cls, unsigned char *data, PyObject *value) {
+    int overflow;
+    if ((PyObject *)Py_TYPE(value) != cls)
         return false;
+    int64_t number = PyLong_AsLongLongAndOverflow(value, &overflow);
+    if (overflow != 0 || (number == -1 && PyErr_Occurred())) {
+        PyErr_Clear();
+        return false; /* of an unsigned 64-bit number, say */
     }
-    memcpy(data, &number, (size_t)op_size[op]); /* little-endian hosts only: wasmtime-py knows no others */
-    return true;
+    return integer_store(op, data, number);
 }
 
 static PyObject *codec_load(Codec *self, const unsigned char *data);
@@ -457,24 +479,8 @@ static PyObject *field_load(const Field *field, const unsigned char *data) {
 static bool field_store(const Field *field, unsigned char *data, PyObject *value) {
     if (field->op == OP_STRUCT)
         return codec_store(field->codec, data, value);
-    if (field->cls != NULL) { /* a member of the enum, which is an int of its own class */
-        if ((PyObject *)Py_TYPE(value) != field->cls)
-            return false;
-        int overflow;
-        int64_t number = PyLong_AsLongLongAndOverflow(value, &overflow);
-        if (overflow != 0 || (number == -1 && PyErr_Occurred())) {
-            PyErr_Clear();
-            return false;
-        }
-        PyObject *plain = PyLong_FromLongLong(number);
-        if (plain == NULL) {
-            PyErr_Clear();
-            return false;
-        }
-        bool done = number_store(field->op, data, plain);
-        Py_DECREF(plain);
-        return done;
-    }
+    if (field->cls != NULL)
+        return member_store(field->op, field->cls, data, value);
     return number_store(field->op, data, value);
 }
 
@@ -619,6 +625,7 @@ typedef struct {
     const char *errors;
     PyObject *slot;  /* the plan's own Slot, for the helpers */
     PyObject *extra; /* of a pointer or list, its element's type; of an enum, its members; of a Duration, its class */
+    PyObject *cls;   /* of an enum, its class */
     PyObject *packed;
     Codec *codec;    /* of a pointer's element, if there is one */
     PyObject *spare; /* a Pointer that nobody kept, for the next call */
@@ -642,6 +649,7 @@ static int slots_traverse(Slot *slots, Py_ssize_t count, visitproc visit, void *
     for (Py_ssize_t index = 0; index < count; index++) {
         Py_VISIT(slots[index].slot);
         Py_VISIT(slots[index].extra);
+        Py_VISIT(slots[index].cls);
         Py_VISIT(slots[index].packed);
         Py_VISIT(slots[index].codec);
         Py_VISIT(slots[index].spare);
@@ -653,6 +661,7 @@ static void slots_clear(Slot *slots, Py_ssize_t count) {
     for (Py_ssize_t index = 0; index < count; index++) {
         Py_XDECREF(slots[index].slot);
         Py_XDECREF(slots[index].extra);
+        Py_XDECREF(slots[index].cls);
         Py_XDECREF(slots[index].packed);
         Py_XDECREF(slots[index].codec);
         Py_XDECREF(slots[index].spare);
@@ -660,7 +669,7 @@ static void slots_clear(Slot *slots, Py_ssize_t count) {
     PyMem_Free(slots);
 }
 
-/* Unpack ((op, base, index, step, format, cores, errors, slot, extra), ...). */
+/* Unpack ((op, base, index, step, format, cores, errors, slot, extra, cls), ...). */
 static Slot *slots_of(PyObject *packed, Py_ssize_t *count) {
     Py_ssize_t length = PyTuple_GET_SIZE(packed);
     Slot *slots = PyMem_Calloc((size_t)length + 1, sizeof(Slot));
@@ -670,16 +679,17 @@ static Slot *slots_of(PyObject *packed, Py_ssize_t *count) {
     }
     for (Py_ssize_t index = 0; index < length; index++) {
         Slot *slot = &slots[index];
-        PyObject *item = PyTuple_GET_ITEM(packed, index), *object, *extra;
+        PyObject *item = PyTuple_GET_ITEM(packed, index), *object, *extra, *cls;
         int format;
-        if (!PyArg_ParseTuple(item, "iinnCssOO", &slot->op, &slot->base, &slot->index, &slot->step, &format,
-                              &slot->cores, &slot->errors, &object, &extra)) {
+        if (!PyArg_ParseTuple(item, "iinnCssOOO", &slot->op, &slot->base, &slot->index, &slot->step, &format,
+                              &slot->cores, &slot->errors, &object, &extra, &cls)) {
             slots_clear(slots, index);
             return NULL;
         }
         slot->format = (char)format;
         slot->slot = Py_NewRef(object);
         slot->extra = Py_NewRef(extra);
+        slot->cls = Py_NewRef(cls);
         slot->packed = Py_NewRef(item); /* owns the bytes of `cores` and `errors` */
         PyObject *codec = extra != Py_None ? PyObject_GetAttr(extra, str_native) : NULL;
         if (codec == NULL)
@@ -1521,11 +1531,8 @@ static PyObject *load_param(Call *call, Slot *slot) {
 
 /* ---------------------------------------------------------------------------------------------------------- results */
 
-/* Write a number as a core value: integers narrower than 32 bits are extended. Returns whether the value fitted. */
-static bool core_store(int op, raw_t *raw, PyObject *value) {
-    unsigned char bytes[8];
-    if (!number_store(op, bytes, value))
-        return false;
+/* Make a core value of a number's bytes: integers narrower than 32 bits are extended. */
+static void widen(int op, raw_t *raw, const unsigned char *bytes) {
     switch (op) {
     case OP_I8:
         raw->i64 = (uint32_t)(int32_t)(int8_t)bytes[0];
@@ -1557,7 +1564,15 @@ static bool core_store(int op, raw_t *raw, PyObject *value) {
     default:
         memcpy(raw, bytes, 8);
     }
-    return true;
+}
+
+/* Write a number as a core value. Returns whether it was of the exact type and in range. */
+static bool core_store(int op, raw_t *raw, PyObject *value) {
+    unsigned char bytes[8];
+    bool fits = number_store(op, bytes, value);
+    if (fits)
+        widen(op, raw, bytes);
+    return fits;
 }
 
 /* Write the core values that a helper made: unsigned ints and floats that it has checked. */
@@ -1603,8 +1618,14 @@ static bool store_result(Call *call, const Slot *slot, PyObject *value) {
         if (core_store(slot->op, &call->slots[slot->index], value))
             return true;
         break;
-    case OP_ENUM:
+    case OP_ENUM: {
+        unsigned char bytes[8];
+        if (member_store(slot->base, slot->cls, bytes, value)) {
+            widen(slot->base, &call->slots[slot->index], bytes);
+            return true;
+        }
         break;
+    }
     default:
         memory = (PyObject *)call_memory(call);
         if (memory == NULL)
@@ -1750,19 +1771,56 @@ static bool reads_memory(const Thunk *thunk) {
     return false;
 }
 
-static bool run(Call *call, PyObject *callable) {
+/* What one `define_all` put into a linker. It goes when wasmtime has dropped the last of its functions, and the last call
+   of one of them is over: a store that closes in the middle of a call drops its functions. */
+typedef struct Linked Linked;
+
+typedef struct {
+    Linked *linked;
+    PyObject *function;
+    Thunk *thunk;
+} Served;
+
+struct Linked {
+    long alive;          /* how many of its functions wasmtime has; counted without the GIL, by `count_down` */
+    bool dropped;        /* it has none any more */
+    Py_ssize_t calls;    /* under way; this and what follows is guarded by the GIL */
+    PyObject *receiver;  /* what the functions are methods of, or NULL */
+    PyObject *functions; /* with `rows`, keeps what the items borrow */
+    PyObject *rows;
+    Served items[];
+};
+
+#if defined(_MSC_VER)
+#include <intrin.h>
+static inline long count_down(long *count) { return _InterlockedDecrement(count); }
+#else
+static inline long count_down(long *count) { return __atomic_sub_fetch(count, 1, __ATOMIC_ACQ_REL); }
+#endif
+
+static void linked_free(Linked *linked) {
+    Py_XDECREF(linked->receiver);
+    Py_XDECREF(linked->functions);
+    Py_XDECREF(linked->rows);
+    PyMem_Free(linked);
+}
+
+static bool run(Call *call, const Served *served) {
     Thunk *thunk = call->thunk;
-    PyObject *few[INLINE + 1], **arguments = few;
+    /* In front of the arguments, the receiver, and before it room for a bound method to put its self. */
+    PyObject *few[INLINE + 2], **all = few, *receiver = served->linked->receiver;
     Py_ssize_t count = thunk->param_count, loaded = 0;
-    if (count > INLINE && (arguments = PyMem_Malloc(((size_t)count + 1) * sizeof(PyObject *))) == NULL) {
+    if (count > INLINE && (all = PyMem_Malloc(((size_t)count + 2) * sizeof(PyObject *))) == NULL) {
         PyErr_NoMemory();
         return false;
     }
-    arguments[0] = NULL; /* room for a bound method to put its self */
+    all[0] = NULL;
+    all[1] = receiver;
+    PyObject **arguments = all + (receiver != NULL ? 2 : 1);
     bool fine = true;
     while (fine && loaded < count) {
-        arguments[1 + loaded] = load_param(call, &thunk->params[loaded]);
-        fine = arguments[1 + loaded] != NULL;
+        arguments[loaded] = load_param(call, &thunk->params[loaded]);
+        fine = arguments[loaded] != NULL;
         loaded += fine;
     }
     if (!fine && !call->located && reads_memory(thunk)) {
@@ -1777,9 +1835,10 @@ static bool run(Call *call, PyObject *callable) {
     }
     PyObject *result = NULL;
     if (fine)
-        result = PyObject_Vectorcall(callable, arguments + 1, (size_t)count | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
+        result = PyObject_Vectorcall(served->function, all + 1,
+                                     (size_t)(arguments + count - (all + 1)) | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
     for (Py_ssize_t at = 0; at < loaded; at++) {
-        PyObject *argument = arguments[1 + at];
+        PyObject *argument = arguments[at];
         Slot *slot = &thunk->params[at];
         if (slot->op == OP_POINTER && Py_REFCNT(argument) == 1 && slot->spare == NULL &&
             Py_TYPE(argument) == pointer_class && *slot_at(argument, pointer_type) == slot->extra) {
@@ -1790,8 +1849,8 @@ static bool run(Call *call, PyObject *callable) {
             Py_DECREF(argument);
         }
     }
-    if (arguments != few)
-        PyMem_Free(arguments);
+    if (all != few)
+        PyMem_Free(all);
     if (result != NULL) {
         fine = store_results(call, result);
         Py_DECREF(result);
@@ -1807,11 +1866,11 @@ static bool keep_raised(PyObject *error) {
            PyObject_SetAttr(helpers[RAISED], str_message, spare_text) == 0;
 }
 
-static void *serve(PyObject *env, void *caller, raw_t *slots) {
-    /* A store that closes in the middle drops its functions: they stay until the call is over. */
-    Py_INCREF(env);
+static void *serve(const Served *served, void *caller, raw_t *slots) {
+    Linked *linked = served->linked;
+    linked->calls++;
     Call call;
-    call.thunk = (Thunk *)PyTuple_GET_ITEM(env, 1);
+    call.thunk = served->thunk;
     call.caller = caller;
     call.context = NULL;
     call.slots = slots;
@@ -1828,7 +1887,7 @@ static void *serve(PyObject *env, void *caller, raw_t *slots) {
     void *trap = NULL;
     /* A view may have been lent before the guest, which then has let its memory move, called this. */
     bool fine = lending == NULL || end_moved(wt.caller_context(caller));
-    if (!end_call(&call, fine && run(&call, PyTuple_GET_ITEM(env, 0)))) {
+    if (!end_call(&call, fine && run(&call, served))) {
         PyObject *error = take_error();
         PyObject *address = NULL;
         /* Without a call of Python code first: at the end of Python's stack none works. */
@@ -1849,7 +1908,8 @@ static void *serve(PyObject *env, void *caller, raw_t *slots) {
             trap = wt.trap_new(PyBytes_AS_STRING(spare_message), (size_t)PyBytes_GET_SIZE(spare_message));
         }
     }
-    Py_DECREF(env);
+    if (--linked->calls == 0 && linked->dropped)
+        linked_free(linked);
     return trap;
 }
 
@@ -1879,52 +1939,74 @@ static void *callback(void *env, void *caller, raw_t *slots, size_t count) {
     return trap;
 }
 
+/* wasmtime has dropped a function. */
 static void forget(void *env) {
-    if (!Py_IsInitialized())
-        return; /* the interpreter is gone, and with it what it held */
+    Linked *linked = ((Served *)env)->linked;
+    if (count_down(&linked->alive) > 0 || !Py_IsInitialized())
+        return; /* or the interpreter is gone, and with it what it held */
     PyGILState_STATE state = PyGILState_Ensure();
-    Py_DECREF((PyObject *)env);
+    linked->dropped = true;
+    if (linked->calls == 0)
+        linked_free(linked);
     PyGILState_Release(state);
 }
 
-/* define_all(linker address, ((thunk, module, name, type's address), ...), [callable, ...])
+/* define_all(linker address, ((thunk, module, name, type's address), ...), (function, ...), receiver or None)
    -> None, or (index of what the linker refused, address of its error) */
 static PyObject *define_all(PyObject *self, PyObject *const *arguments, Py_ssize_t count) {
     (void)self;
-    if (!takes(count, 3))
+    if (!takes(count, 4))
         return NULL;
+    PyObject *rows = arguments[1], *functions = arguments[2], *receiver = arguments[3];
     void *linker = PyLong_AsVoidPtr(arguments[0]);
-    PyObject *rows = PySequence_Fast(arguments[1], ""), *callables = rows != NULL ? PySequence_Fast(arguments[2], "") : NULL;
-    PyObject *result = NULL;
-    if (callables == NULL || PyErr_Occurred())
-        goto done;
-    for (Py_ssize_t index = 0; index < PySequence_Fast_GET_SIZE(rows); index++) {
-        PyObject *row = PySequence_Fast_GET_ITEM(rows, index);
-        if (!PyTuple_Check(row) || PyTuple_GET_SIZE(row) != 4 || index >= PySequence_Fast_GET_SIZE(callables) ||
-            !PyObject_TypeCheck(PyTuple_GET_ITEM(row, 0), &ThunkType) || !PyBytes_Check(PyTuple_GET_ITEM(row, 1)) ||
-            !PyBytes_Check(PyTuple_GET_ITEM(row, 2))) {
-            PyErr_SetNone(PyExc_TypeError);
-            goto done;
+    if (linker == NULL && PyErr_Occurred())
+        return NULL;
+    if (!PyTuple_Check(rows) || !PyTuple_Check(functions) || PyTuple_GET_SIZE(rows) != PyTuple_GET_SIZE(functions)) {
+        PyErr_SetNone(PyExc_TypeError);
+        return NULL;
+    }
+    Py_ssize_t many = PyTuple_GET_SIZE(rows);
+    Linked *linked = PyMem_Malloc(sizeof(Linked) + (size_t)many * sizeof(Served));
+    if (linked == NULL)
+        return PyErr_NoMemory();
+    linked->alive = many + 1; /* one of them is ours, until all is defined */
+    linked->dropped = false;
+    linked->calls = 0;
+    linked->receiver = receiver == Py_None ? NULL : Py_NewRef(receiver);
+    linked->functions = Py_NewRef(functions);
+    linked->rows = Py_NewRef(rows);
+    PyObject *result = Py_None;
+    Py_ssize_t index = 0;
+    while (result == Py_None && index < many) {
+        PyObject *row = PyTuple_GET_ITEM(rows, index);
+        void *type = NULL;
+        if (PyTuple_Check(row) && PyTuple_GET_SIZE(row) == 4 && PyObject_TypeCheck(PyTuple_GET_ITEM(row, 0), &ThunkType) &&
+            PyBytes_Check(PyTuple_GET_ITEM(row, 1)) && PyBytes_Check(PyTuple_GET_ITEM(row, 2)))
+            type = PyLong_AsVoidPtr(PyTuple_GET_ITEM(row, 3));
+        if (type == NULL) {
+            if (!PyErr_Occurred())
+                PyErr_SetNone(PyExc_TypeError);
+            result = NULL;
+            break;
         }
         PyObject *module = PyTuple_GET_ITEM(row, 1), *name = PyTuple_GET_ITEM(row, 2);
-        void *type = PyLong_AsVoidPtr(PyTuple_GET_ITEM(row, 3));
-        PyObject *env = type != NULL ? PyTuple_Pack(2, PySequence_Fast_GET_ITEM(callables, index), PyTuple_GET_ITEM(row, 0)) : NULL;
-        if (env == NULL)
-            goto done;
-        /* `env` is wasmtime's from here on: on an error too, it runs `forget`. */
+        Served *served = &linked->items[index];
+        served->linked = linked;
+        served->function = PyTuple_GET_ITEM(functions, index);
+        served->thunk = (Thunk *)PyTuple_GET_ITEM(row, 0);
+        /* `served` is wasmtime's from here on: on an error too, it runs `forget`. */
         void *error = wt.linker_define(linker, PyBytes_AS_STRING(module), (size_t)PyBytes_GET_SIZE(module),
                                        PyBytes_AS_STRING(name), (size_t)PyBytes_GET_SIZE(name), type, (void *)callback,
-                                       env, forget);
-        if (error != NULL) {
+                                       served, forget);
+        if (error != NULL)
             result = Py_BuildValue("nK", index, (unsigned long long)(uintptr_t)error);
-            goto done;
-        }
+        index++;
     }
-    result = Py_NewRef(Py_None);
-done:
-    Py_XDECREF(rows);
-    Py_XDECREF(callables);
-    return result;
+    /* What was not defined, and our own. */
+    Served rest = {.linked = linked};
+    for (; index <= many; index++)
+        forget(&rest);
+    return result == Py_None ? Py_NewRef(result) : result;
 }
 
 /* ------------------------------------------------------------------------------------------------------ a guest call */

@@ -1,4 +1,4 @@
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Self
 
 class Codec:
@@ -74,7 +74,11 @@ def classes(
     /,
 ) -> None: ...
 def define_all(
-    linker: int, rows: Sequence[tuple[Any, bytes, bytes, int]], callables: Sequence[Callable[..., Any]], /
+    linker: int,
+    rows: tuple[tuple[Any, bytes, bytes, int], ...],
+    functions: tuple[Callable[..., Any], ...],
+    receiver: object,
+    /,
 ) -> tuple[int, int] | None: ...
 def moved(context: int, /) -> None: ...
 def setup(addresses: dict[str, int], helpers: dict[str, Any], spare_message: bytes, /) -> None: ...

@@ -70,12 +70,13 @@ _OPERATIONS = {
 
 
 def pack(slot: Slot) -> tuple[Any, ...]:
-    """Pack a slot as the C code takes it: (op, base op, index, step, format, cores, errors, slot, extra)."""
+    """Pack a slot as the C code takes it: (op, base op, index, step, format, cores, errors, slot, extra, cls)."""
     type_: Any = slot.type  # its code says which class it is of, and so what attributes it has
     code = type_.code
     operation = _NUMBERS[type_.format] if code in ("int", "float") else _OPERATIONS.get(code, _CODEC)
     base, step, format, errors = 0, 1, "B", ""
     extra: object = None
+    cls: object = None
     if operation in (_STRING, _CSTRING):
         errors = "" if type_.errors == "strict" else type_.errors
     elif operation == _VIEW:
@@ -85,11 +86,11 @@ def pack(slot: Slot) -> tuple[Any, ...]:
         step = type_.element.size
         codec_of(type_.element)
     elif operation == _ENUM:
-        base, extra = _NUMBERS[type_.base.format], type_.members
+        base, extra, cls = _NUMBERS[type_.base.format], type_.members, type_.cls
     elif operation == _DURATION:
         extra = Duration
     cores = "".join(_CORES[core] for core in type_.core)
-    return operation, base, slot.index, step, format, cores, errors, slot, extra
+    return operation, base, slot.index, step, format, cores, errors, slot, extra, cls
 
 
 def codec_of(type_: GuestType[Any]) -> native.Codec | None:

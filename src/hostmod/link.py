@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextvars import Token
-from types import MappingProxyType, MethodType, TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Generic, Self, TypeVar, overload
 
 import wasmtime
@@ -62,14 +62,8 @@ class HostModule(Declaration):
         Raises:
             LinkError: the linker has one of the names already; nothing after it was defined.
         """
-        _define(
-            linker,
-            type(self).functions,
-            lambda each: MethodType(each.func, self),
-            memory,
-            store,
-            type(self)._linkages,
-        )
+        cls = type(self)
+        _define(linker, cls.functions, memory, store, cls._linkages, self)
 
     @classmethod
     def compile(
@@ -79,7 +73,9 @@ class HostModule(Declaration):
 
         Arguments and errors as in `link`.
         """
-        _define(linker, cls.functions, lambda each: _bound_to_call(cls, each), memory, store, cls._linkages)
+        _define(
+            linker, cls.functions, memory, store, cls._linkages, serve=lambda each: _bound_to_call(cls, each)
+        )
         return CompiledModule(cls, linker)
 
     @classmethod
@@ -149,7 +145,7 @@ class FunctionModule:
         self, linker: wasmtime.Linker, *, memory: MemorySpec = "memory", store: wasmtime.Store | None = None
     ) -> None:
         """Define every function in a linker. Arguments and errors as in `HostModule.link`."""
-        _define(linker, self._functions, lambda each: each.func, memory, store, self._linkages)
+        _define(linker, self._functions, memory, store, self._linkages)
 
     def check(self, module: wasmtime.Module) -> None:
         """Compare what a guest imports from this module with what it offers. Errors as in `HostModule.check`."""
@@ -203,7 +199,7 @@ def _bound_to_call(cls: type[HostModule], each: Function) -> Callable[..., Any]:
 class _Linkage:
     """Functions prepared for linkers of one engine: their thunks, and the arguments that wasmtime takes."""
 
-    __slots__ = ("_types", "engine", "functions", "rows")
+    __slots__ = ("_types", "engine", "functions", "implementations", "rows")
 
     def __init__(
         self,
@@ -213,6 +209,7 @@ class _Linkage:
     ) -> None:
         self.engine = weakref.ref(engine)
         self.functions = tuple(functions)
+        self.implementations = tuple(each.func for each in self.functions)
         # A function type belongs to the first engine that sees it: wasmtime aborts the process when it meets another.
         self._types = [_ffi.function_type(each.param_types, each.result_types) for each in self.functions]
         self.rows = tuple(
@@ -224,17 +221,18 @@ class _Linkage:
 def _define(
     linker: wasmtime.Linker,
     functions: Functions,
-    serve: Callable[[Function], Callable[..., Any]],
     memory: MemorySpec,
     store: wasmtime.Store | None,
     cache: dict[str, _Linkage],
+    receiver: HostModule | None = None,
+    serve: Callable[[Function], Callable[..., Any]] | None = None,
 ) -> None:
+    """Define functions in a linker, as methods of `receiver` if there is one, or each as what `serve` makes of it."""
     if not isinstance(linker, wasmtime.Linker):
         raise LinkError(f"link: {linker!r}, expected a wasmtime.Linker; write wasmtime.Linker(engine)")
     linkage = _linkage_of(linker.engine, functions, memory, store, cache)
-    failed = trampoline.active.define_all(
-        _ffi.linker_address(linker), linkage.rows, [serve(each) for each in linkage.functions]
-    )
+    served = linkage.implementations if serve is None else tuple(map(serve, linkage.functions))
+    failed = trampoline.active.define_all(_ffi.linker_address(linker), linkage.rows, served, receiver)
     if failed is not None:
         index, address = failed
         error = _ffi.wasmtime_error(address)

@@ -141,7 +141,7 @@ def call(function: Callable[..., Any] | Function, /, *arguments: Any) -> Any:
         thunk = trampoline.active.HostThunk(plan)
         type_ = _ffi.function_type(plan.param_types, plan.result_types)
         row = (thunk, b"host", b"function", _ffi.type_address(type_))
-        trampoline.active.define_all(_ffi.linker_address(linker), [row], [serve])
+        trampoline.active.define_all(_ffi.linker_address(linker), (row,), (serve,), None)
         instance = linker.instantiate(store, wasmtime.Module(engine, _guest(found)))
         exports = instance.exports(store)
         memory = GuardedMemory(store, exports["memory"])  # type: ignore[arg-type]  # the guest is the one above

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Protocol, cast
 
 from hostmod import _trampoline_py
@@ -32,10 +32,14 @@ class Trampoline(Protocol):
     def define_all(
         self,
         linker: int,
-        rows: Sequence[tuple[Any, bytes, bytes, int]],
-        callables: Sequence[Callable[..., Any]],
+        rows: tuple[tuple[Any, bytes, bytes, int], ...],
+        functions: tuple[Callable[..., Any], ...],
+        receiver: object,
     ) -> tuple[int, int] | None:
-        """Define functions in a linker; returns which it refused first, and the address of its error."""
+        """Define functions in a linker, or methods of a receiver that is not None.
+
+        Returns which it refused first, and the address of its error.
+        """
         ...
 
     def guest_caller(
