@@ -615,6 +615,50 @@ def test_one_function_serves_guests_with_memories_of_different_sizes() -> None:
         guest.close()
 
 
+class Texts(HostModule, name="texts"):
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    @function
+    def say(self, text: String) -> None:
+        self.seen.append(text)
+
+
+SAYING = """(module
+  (import "texts" "say" (func $say (param i32 i32)))
+  {import_}
+  {memory}
+  (func (export "run") (call $say (i32.const 0) (i32.const 5))))"""
+
+
+def test_instances_that_share_a_linker_and_a_store_each_bring_their_own_memory() -> None:
+    texts = Texts()
+    engine = wasmtime.Engine()
+    store, linker = wasmtime.Store(engine), wasmtime.Linker(engine)
+    texts.link(linker)
+
+    def saying(memory: str, import_: str = "") -> wasmtime.Func:
+        text = SAYING.format(import_=import_, memory=memory)
+        exports = linker.instantiate(store, wasmtime.Module(engine, text)).exports(store)
+        if not import_ and "first" in memory:
+            linker.define(store, "first", "memory", exports["memory"])
+        return exports["run"]  # type: ignore[return-value]  # a Func
+
+    own = '(memory (export "memory") 1) (data (i32.const 0) "{}")'
+    runs = [
+        saying(own.format("first")),
+        saying(own.format("other")),
+        # The first one's memory, exported again by one that imports it.
+        saying('(export "memory" (memory 0))', '(import "first" "memory" (memory 1))'),
+        # Two memories, the second of which is the one by that name.
+        saying('(memory 1) (memory (export "memory") 1) (data (memory 1) (i32.const 0) "third")'),
+    ]
+    for run in [*runs, *reversed(runs), runs[2], runs[2], runs[1], runs[1]]:
+        run(store)
+    once = ["first", "other", "first", "third"]
+    assert texts.seen == [*once, *reversed(once), "first", "first", "other", "other"]
+
+
 # ---------------------------------------------------------------------------------------------------- growth in a call
 
 GROW = '(func (export "grow") (param i32) (result i32) (memory.grow (local.get 0)))'
