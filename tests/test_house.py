@@ -50,6 +50,43 @@ TABLE = {
 }
 """Who may import whom: a file (or package) and the files above it. A new file or a new arrow is a change to this."""
 
+INSIDE = {
+    "_ffi": {
+        "structures": "",
+        "library": "",
+        "signatures": "",
+        "linkers": "library",
+        "references": "library",
+        "traps": "library",
+        "stores": "",
+        "views": "",
+        "moving": "",
+        "entries": "structures traps stores moving",
+    },
+    "_trampoline_py": {
+        "source": "",
+        "signals": "",
+        "frames": "",
+        "locators": "frames",
+        "memory": "frames locators",
+        "ending": "signals frames memory",
+        "values": "source frames",
+        "host_source": "source",
+        "host": "signals frames locators memory ending values host_source",
+        "guest_source": "source",
+        "guest": "frames values guest_source",
+    },
+    "guest": {
+        "source": "",
+        "memory": "",
+        "exports": "",
+        "arguments": "memory exports",
+        "declared": "memory arguments",
+        "instance": "source memory exports",
+    },
+}
+"""Who may import whom inside the packages that a call goes through; `__init__`, their face, has any of them."""
+
 IN_C = {"_trampoline_c"}
 """Rows that are no Python."""
 
@@ -122,6 +159,43 @@ def test_arrows_only_point_up() -> None:
     for name, allowed in TABLE.items():
         assert set(allowed.split()) <= above, name
         above.add(name)
+
+
+def arrows_inside(package: str) -> Iterator[tuple[str, str]]:
+    """Find the imports of a package's files from each other: which one, and what it imports."""
+    for path in sorted((HOUSE / package).glob("*.py")):
+        for node in ast.walk(parsed(path)):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(f"hostmod.{package}"):
+                _, _, *rest = (node.module or "").split(".")
+                for there in rest[:1] or [alias.name for alias in node.names]:
+                    yield path.stem, there
+
+
+@pytest.mark.parametrize("package", INSIDE)
+def test_inside_a_package_arrows_only_point_up_too(package: str) -> None:
+    table = INSIDE[package]
+    assert {path.stem for path in (HOUSE / package).glob("*.py")} == {*table, "__init__"}
+    above: set[str] = set()
+    for name, allowed in table.items():
+        assert set(allowed.split()) <= above, name
+        above.add(name)
+    arrows = set(arrows_inside(package))
+    assert arrows
+    assert [
+        arrow for arrow in arrows if arrow[0] != "__init__" and arrow[1] not in table[arrow[0]].split()
+    ] == []
+
+
+def test_only_one_package_imports_what_is_private_to_wasmtime() -> None:
+    found = {
+        noun(path)
+        for path in files()
+        for node in ast.walk(parsed(path))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "wasmtime"
+        for name in [node.module or "", *(alias.name for alias in node.names)]
+        if "._" in name or name.startswith("_")
+    }
+    assert found == {"_ffi"}
 
 
 def test_only_four_files_of_a_calls_path_know_wasmtime() -> None:

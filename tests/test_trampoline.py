@@ -291,7 +291,8 @@ def test_nesting_ends_with_an_error_wherever_it_ends_and_the_guest_can_be_used_a
 
 REPORTS = """
 import hostmod, sys
-from hostmod import HostModule, _ffi, function
+from hostmod import HostModule, function
+from hostmod._ffi import library, traps
 from wat import passing
 
 class Fails(HostModule, name="fails"):
@@ -305,17 +306,17 @@ def no_trap(data, length):
 ERROR = KeyError("mine")
 guest = hostmod.instantiate(passing(Fails), Fails())
 raw = guest.instance.exports(guest.store)["f"]
-make, refill = _ffi._trap_new, _ffi.refill
+make, refill = library.trap_new, traps.refill
 for enter in (guest.exports.f, lambda: raw(guest.store)):
     for _ in range(50):
-        _ffi._trap_new, _ffi.refill = no_trap, lambda: None
+        library.trap_new, traps.refill = no_trap, lambda: None
         try:
             enter()
         except KeyError as error:
             assert error is ERROR
         else:
             raise AssertionError("no error")
-        _ffi._trap_new, _ffi.refill = make, refill
+        library.trap_new, traps.refill = make, refill
         refill()
 print("fine")
 """

@@ -12,6 +12,7 @@ from typing import Any, Self
 
 import hostmod._trampoline_c as native  # in this form it says that there is no such module, where it was not built
 from hostmod import _ffi, _trampoline_py
+from hostmod._ffi import moving, stores
 from hostmod._trampoline_py import bad_none, bad_tuple, bad_value, settle
 from hostmod.errors import (
     ConversionError,
@@ -269,8 +270,8 @@ def _start() -> None:
                 f"{name} is {size} in the C trampoline, {known} in wasmtime {_ffi.WASMTIME_VERSION}"
             )
     native.setup(_ffi.addresses(), _HELPERS, _ffi.SPARE_MESSAGE)
-    _ffi.new_guard = native.Guard
-    _ffi.native_moved = native.moved
+    stores.new_guard = native.Guard
+    moving.native_moved = native.moved
     native.classes(
         CallMemory, NativePointer, NativeList, Pointer.load, Pointer.store, List.__getitem__, Memory
     )

@@ -1,0 +1,82 @@
+"""The one place that knows wasmtime-py's private C structures: a file for each thing of wasmtime's, and this its face.
+
+It reaches wasmtime's C API through the library that wasmtime-py has loaded. Importing it makes wasmtime-py's own ways
+into a guest do what hostmod's do (`entries`).
+"""
+
+from hostmod._ffi.entries import entries_raise_original
+from hostmod._ffi.library import (
+    CALLBACK,
+    addresses,
+    caller_context,
+    caller_export_get,
+    extern_delete,
+    func_call_unchecked,
+    func_call_unchecked_held,
+    memory_data,
+    memory_data_size,
+)
+from hostmod._ffi.linkers import define_callback, linker_address, wasmtime_error
+from hostmod._ffi.moving import lent, moved, unwatch, watch, watched
+from hostmod._ffi.references import externref_from_raw, externrefs_to_raw
+from hostmod._ffi.signatures import core_name, function_type, type_address
+from hostmod._ffi.stores import context_address, guard_of, hold_store, open_context, raw_caller, store_of
+from hostmod._ffi.structures import (
+    EXTERN_MEMORY,
+    EXTERN_OF,
+    EXTERN_SHAREDMEMORY,
+    EXTERN_SIZE,
+    RAW_SIZE,
+    WASMTIME_VERSION,
+    size_of,
+)
+from hostmod._ffi.traps import SPARE_MESSAGE, SPARE_TEXT, failure, raised, reraise, spares, trap
+from hostmod._ffi.views import array_at, release_views
+
+__all__ = [
+    "CALLBACK",
+    "EXTERN_MEMORY",
+    "EXTERN_OF",
+    "EXTERN_SHAREDMEMORY",
+    "EXTERN_SIZE",
+    "RAW_SIZE",
+    "SPARE_MESSAGE",
+    "SPARE_TEXT",
+    "WASMTIME_VERSION",
+    "addresses",
+    "array_at",
+    "caller_context",
+    "caller_export_get",
+    "context_address",
+    "core_name",
+    "define_callback",
+    "entries_raise_original",
+    "extern_delete",
+    "externref_from_raw",
+    "externrefs_to_raw",
+    "failure",
+    "func_call_unchecked",
+    "func_call_unchecked_held",
+    "function_type",
+    "guard_of",
+    "hold_store",
+    "lent",
+    "linker_address",
+    "memory_data",
+    "memory_data_size",
+    "moved",
+    "open_context",
+    "raised",
+    "raw_caller",
+    "release_views",
+    "reraise",
+    "size_of",
+    "spares",
+    "store_of",
+    "trap",
+    "type_address",
+    "unwatch",
+    "wasmtime_error",
+    "watch",
+    "watched",
+]

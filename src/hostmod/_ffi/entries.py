@@ -1,0 +1,153 @@
+"""wasmtime-py's own ways into a guest, which do what hostmod's do.
+
+Func.__call__, Linker.instantiate and Instance enter a guest by one context manager, which raises what one
+process-wide variable holds. It is replaced by one that does what hostmod's own calls do: the thread's own exception,
+one thread a store, and an eye on views. What a function made by `Linker.define_func` raises is taken from
+wasmtime-py's callback, where it makes its trap.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import sys
+import threading
+import types
+from typing import Any
+
+import wasmtime
+from wasmtime import _ffi as ffi
+from wasmtime import _func as wasmtime_func
+from wasmtime import _instance as wasmtime_instance
+from wasmtime import _linker as wasmtime_linker
+
+from hostmod._ffi import moving, stores, traps
+from hostmod._ffi.structures import WASMTIME_VERSION
+from hostmod.errors import StoreBusyError, ViewEscapedError
+
+logger = logging.getLogger("hostmod")
+
+
+class _Entry:
+    """A call of a guest by wasmtime-py."""
+
+    __slots__ = ("_context", "_guard", "_trap", "_watched")
+
+    def __init__(self, store: Any) -> None:
+        self._guard = stores.guard_of(store)
+        self._context = stores.context_address(store)
+        self._trap = ctypes.POINTER(ffi.wasm_trap_t)()
+        self._watched = False
+
+    def __enter__(self) -> Any:
+        guard = self._guard
+        me = threading.get_ident()
+        if guard.depth and guard.owner != me:
+            raise StoreBusyError("wasmtime")
+        if moving.lent:
+            self._watched = moving.watch(self._context)
+        guard.owner = me
+        guard.depth += 1
+        return ctypes.byref(self._trap)
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        self._guard.depth -= 1
+        found = error
+        if error is None and bool(self._trap):  # null is false
+            found = wasmtime.Trap._from_ptr(self._trap)
+        moved_error = self._look()
+        if found is None:
+            if moved_error is not None:
+                raise moved_error
+            return
+        mine = traps.take_raised(found) if isinstance(found, wasmtime.Trap | wasmtime.WasmtimeError) else None
+        if mine is not None:
+            traps.reraise(mine)
+        if error is None:
+            raise found
+
+    def _look(self) -> BaseException | None:
+        """End views of memory that has moved, and return the error if one cannot be."""
+        try:
+            if self._watched:
+                moving.unwatch(self._context)
+            elif moving.native_moved is not None:
+                moving.native_moved(self._context)
+        except ViewEscapedError as error:
+            return error
+        return None
+
+
+class _CallbackTrap(wasmtime.Trap):
+    """The trap that wasmtime-py's callback makes for what it has caught."""
+
+    def __init__(self, message: str) -> None:
+        error = sys.exc_info()[1]
+        super().__init__(message)
+        if error is not None:
+            traps.raised.error = error
+            traps.raised.message = message
+
+
+def _install_entry() -> bool:
+    """Put `_Entry` in the place of wasmtime-py's context manager, if that is as expected."""
+    original = wasmtime_func.enter_wasm
+    code = getattr(getattr(original, "__wrapped__", None), "__code__", None)
+    expected = {
+        "POINTER",
+        "ffi",
+        "wasm_trap_t",
+        "byref",
+        "Trap",
+        "_from_ptr",
+        "maybe_raise_last_exn",
+        "WasmtimeError",
+    }
+    modules = (wasmtime_func, wasmtime_instance, wasmtime_linker)
+    if (
+        not isinstance(code, types.CodeType)
+        or set(code.co_names) != expected
+        or any(getattr(module, "enter_wasm", None) is not original for module in modules)
+        or getattr(wasmtime_func, "Trap", None) is not wasmtime.Trap
+    ):
+        logger.warning(
+            "wasmtime %s: enter_wasm is not as expected; "
+            "calls of wasmtime's own Func raise Trap in place of the host's exception",
+            WASMTIME_VERSION,
+        )
+        return False
+    for module in modules:
+        module.enter_wasm = _Entry  # type: ignore[attr-defined]  # their name for it
+    wasmtime_func.Trap = _CallbackTrap  # type: ignore[attr-defined]  # what its callback looks up
+    return True
+
+
+entries_raise_original = _install_entry()
+"""Whether wasmtime-py's own entries raise the host's exception (else: a Trap that says what was raised where)."""
+
+
+def _close(store: wasmtime.Store) -> None:
+    guard = vars(store).get("_hostmod_guard")
+    if guard is not None and guard.depth:
+        raise StoreBusyError(
+            "Store.close", "its guest is running", "a store that is not in use", "close it after the call"
+        )
+    _original_close(store)
+
+
+_original_close = wasmtime.Store.close
+
+
+def _grow(memory: wasmtime.Memory, store: Any, delta: int) -> int:
+    pages = _original_grow(memory, store, delta)
+    if moving.lent or moving.native_moved is not None:
+        moving.moved(stores.context_address(store))
+    return pages
+
+
+_original_grow = wasmtime.Memory.grow
+
+
+# A store that closes under its guest, and a memory that moves under a view, are freed memory in use.
+wasmtime.Store.close = _close  # type: ignore[method-assign,assignment]  # does what it did, if that is safe
+wasmtime.Memory.grow = _grow  # type: ignore[method-assign,assignment]  # and then ends views

@@ -1,0 +1,84 @@
+"""wasmtime's C functions, from the library that wasmtime-py has loaded.
+
+Functions that a host callback calls back into keep the GIL (`ctypes.PyDLL`): releasing it there costs a thread switch
+per call as soon as another thread is busy. Source: wasmtime's C API headers, func.h, linker.h, memory.h, trap.h, val.h.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+from wasmtime import _ffi as ffi
+
+_handle: int = ffi.dll._handle  # pyright: ignore[reportAttributeAccessIssue]  # ctypes' CDLL has it, typeshed says so
+_keeping = ctypes.PyDLL("wasmtime, GIL held", handle=_handle)
+_releasing = ctypes.CDLL("wasmtime, GIL released", handle=_handle)
+
+_pointer = ctypes.c_void_p
+_size = ctypes.c_size_t
+_word = ctypes.c_void_p  # a size_t argument: of the same width, and converted in a third of the time
+
+
+def _function(library: ctypes.CDLL, name: str, result: Any, *arguments: Any) -> Any:
+    function = library[name]
+    function.restype = result
+    function.argtypes = arguments
+    return function
+
+
+caller_context = _function(_keeping, "wasmtime_caller_context", _pointer, _pointer)
+caller_export_get = _function(
+    _keeping, "wasmtime_caller_export_get", ctypes.c_bool, _pointer, ctypes.c_char_p, _word, _pointer
+)
+memory_data = _function(_keeping, "wasmtime_memory_data", _pointer, _pointer, _pointer)
+memory_data_size = _function(_keeping, "wasmtime_memory_data_size", _size, _pointer, _pointer)
+extern_delete = _function(_keeping, "wasmtime_extern_delete", None, _pointer)
+func_call_unchecked = _function(
+    _releasing, "wasmtime_func_call_unchecked", _pointer, _pointer, _pointer, _pointer, _word, _pointer
+)
+func_call_unchecked_held = _function(
+    _keeping, "wasmtime_func_call_unchecked", _pointer, _pointer, _pointer, _pointer, _word, _pointer
+)
+trap_new = _function(_keeping, "wasmtime_trap_new", _pointer, ctypes.c_char_p, _word)
+linker_define = _function(
+    _keeping,
+    "wasmtime_linker_define_func_unchecked",
+    _pointer,
+    _pointer,
+    ctypes.c_char_p,
+    _word,
+    ctypes.c_char_p,
+    _word,
+    _pointer,
+    _pointer,
+    ctypes.py_object,
+    _pointer,
+)
+externref_new = _function(
+    _keeping, "wasmtime_externref_new", ctypes.c_bool, _pointer, _pointer, _pointer, _pointer
+)
+externref_data = _function(_keeping, "wasmtime_externref_data", _pointer, _pointer, _pointer)
+externref_from_raw = _function(
+    _keeping, "wasmtime_externref_from_raw", None, _pointer, ctypes.c_uint32, _pointer
+)
+externref_to_raw = _function(_keeping, "wasmtime_externref_to_raw", ctypes.c_uint32, _pointer, _pointer)
+externref_unroot = _function(_keeping, "wasmtime_externref_unroot", None, _pointer)
+
+CALLBACK = ctypes.CFUNCTYPE(_size, ctypes.py_object, _pointer, _pointer, _size)
+"""wasmtime_func_unchecked_callback_t, with the environment taken as the Python object it is. Source: func.h."""
+
+
+def addresses() -> dict[str, int]:
+    """Return the addresses of the functions of wasmtime's that the C trampoline calls."""
+    names = (
+        "wasmtime_caller_context",
+        "wasmtime_caller_export_get",
+        "wasmtime_memory_data",
+        "wasmtime_memory_data_size",
+        "wasmtime_extern_delete",
+        "wasmtime_func_call_unchecked",
+        "wasmtime_trap_new",
+        "wasmtime_linker_define_func_unchecked",
+    )
+    return {name: ctypes.cast(_keeping[name], _pointer).value or 0 for name in names}

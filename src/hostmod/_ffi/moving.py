@@ -1,0 +1,43 @@
+"""Memory that moves, under the views that calls under way have lent.
+
+Wasmtime moves a memory that grows past what was reserved for it (for a 32-bit memory, only with a Config that
+reserves less than 4 GiB). Such views are ended before Python code gets to see them again: when the guest comes back to
+it, by returning or by a host call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+lent: dict[int, Any] = {}
+"""The pure-Python trampoline's calls under way that have lent views: a `Frame` by the address of its slots."""
+
+watched: list[int] = []
+"""Contexts of stores that run again while a call has lent views of their memory."""
+
+native_moved: Callable[[int], None] | None = None
+"""What the C trampoline does of `moved`; set by it."""
+
+
+def watch(context: int) -> bool:
+    """Note that a store is about to run, if views of its memory are lent; returns whether to `unwatch` it."""
+    if any(frame.context == context for frame in list(lent.values())):
+        watched.append(context)
+        return True
+    return False
+
+
+def unwatch(context: int) -> None:
+    """A store that was watched has come back."""
+    watched.remove(context)
+    moved(context)
+
+
+def moved(context: int) -> None:
+    """End the views of a store's memory if it has moved. Raises ViewEscapedError if one cannot be ended."""
+    for frame in list(lent.values()):
+        if frame.context == context:
+            frame.check_moved()
+    if native_moved is not None:
+        native_moved(context)

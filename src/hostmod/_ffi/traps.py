@@ -1,0 +1,112 @@
+"""Traps, and the exceptions that they stand for: from the callback that raised to the entry beneath it."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import threading
+
+import wasmtime
+from wasmtime import _ffi as ffi
+from wasmtime import _func as wasmtime_func
+
+from hostmod._ffi import library
+
+
+class _Raised(threading.local):
+    """What the last failed host callback of this thread raised, until the entry beneath it picks it up.
+
+    A callback runs on the thread that entered the guest, and its trap unwinds to that entry before anything else runs
+    on the thread, so one slot a thread is exact. `message` is what the trap says, so that a trap of the guest's own is
+    never taken for it.
+    """
+
+    error: BaseException | None = None
+    message: str = ""
+
+
+raised = _Raised()
+
+
+def trap(where: str, error: BaseException) -> int:
+    """Make the trap that a callback returns for an exception, and leave the exception for the entry to raise."""
+    try:
+        text = str(error).partition("\n")[0]
+    except Exception:  # an exception of the user's whose __str__ fails is still reported by its class
+        text = ""
+    message = (
+        f"{where} raised {type(error).__name__}: {text}" if text else f"{where} raised {type(error).__name__}"
+    )
+    data = message.encode("utf-8", "replace").replace(b"\0", b"\\0")
+    made = int(library.trap_new(data, len(data)))
+    raised.error = error
+    raised.message = data.decode()
+    return made
+
+
+SPARE_MESSAGE = b"host function failed, and so did the report of it"
+SPARE_TEXT: str = SPARE_MESSAGE.decode()
+
+spares: list[int] = []
+"""Traps for callbacks that cannot make one: calls are what fails then, at the end of Python's stack for one."""
+
+
+def refill() -> None:
+    """Make spare traps, for as many threads as may need one before the next comes back to Python."""
+    while len(spares) < 32:
+        spares.append(int(library.trap_new(SPARE_MESSAGE, len(SPARE_MESSAGE))))
+
+
+refill()
+
+
+def take_raised(trap: BaseException | None) -> BaseException | None:
+    """Take the exception that ended a guest call as `trap`, noting the guest's backtrace on it; None if the guest
+    trapped by itself."""
+    left = raised.error
+    if left is None:
+        return None
+    error: BaseException = left
+    message = raised.message
+    raised.error = None
+    raised.message = ""
+    refill()
+    if wasmtime_func.LAST_EXCEPTION is error:
+        wasmtime_func.LAST_EXCEPTION = None
+    if trap is None:
+        return error
+    report = str(trap)
+    if message not in report:
+        return None
+    backtrace = report.partition("\n\nCaused by:")[0].strip()
+    if "backtrace" in backtrace:
+        lines = [line.strip() for line in backtrace.splitlines()[1:] if line.strip()]
+        note = "guest backtrace:\n" + "\n".join("    " + line for line in lines)
+        # An exception of the user's that takes no notes is raised without one.
+        with contextlib.suppress(Exception):
+            if note not in getattr(error, "__notes__", ()):
+                error.add_note(note)
+    return error
+
+
+def reraise(error: BaseException) -> None:
+    """Raise an exception object as it is: its cause and context stay what they were."""
+    context = error.__context__
+    try:
+        raise error
+    finally:
+        error.__context__ = context
+        del error, context
+
+
+def failure(error_address: int | None, trap_address: int | None) -> BaseException:
+    """Return what a failed call of a guest raises: the host's own exception, or wasmtime's Trap or WasmtimeError."""
+    found: BaseException
+    if error_address:
+        found = wasmtime.WasmtimeError._from_ptr(
+            ctypes.cast(error_address, ctypes.POINTER(ffi.wasmtime_error_t))
+        )
+    else:
+        found = wasmtime.Trap._from_ptr(ctypes.cast(trap_address, ctypes.POINTER(ffi.wasm_trap_t)))  # type: ignore[arg-type]  # not None here
+    mine = take_raised(found)
+    return found if mine is None else mine

@@ -1,0 +1,39 @@
+"""The trampoline in pure Python: a `Plan` becomes readable Python source, which is compiled and called through ctypes.
+
+Host direction (`host`): wasmtime calls a ctypes callback with the address of the call's stack, an array of 16-byte
+slots that holds the parameters and takes the results. `render_host` writes a function of four arguments for one plan:
+
+    env     a tuple whose first item is the callable to run
+    caller  the address of the wasmtime_caller_t
+    stack   the address of the slots
+    count   how many there are
+
+Guest direction (`guest`): `render_guest` writes a function of the plan's parameters that fills such slots and calls the
+guest.
+"""
+
+from hostmod._trampoline_py.ending import settle
+from hostmod._trampoline_py.frames import no_memory
+from hostmod._trampoline_py.guest import guest_caller
+from hostmod._trampoline_py.guest_source import render_guest
+from hostmod._trampoline_py.host import HostThunk, define_all
+from hostmod._trampoline_py.host_source import render_host
+from hostmod._trampoline_py.values import StructError, bad_none, bad_tuple, bad_value, checked_words
+
+NAME: str = "py"
+
+__all__ = [
+    "NAME",
+    "HostThunk",
+    "StructError",
+    "bad_none",
+    "bad_tuple",
+    "bad_value",
+    "checked_words",
+    "define_all",
+    "guest_caller",
+    "no_memory",
+    "render_guest",
+    "render_host",
+    "settle",
+]

@@ -1,0 +1,117 @@
+"""Guest functions: calling an export."""
+
+from __future__ import annotations
+
+import ctypes
+import operator
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from hostmod import _ffi
+from hostmod._generated import compile_source
+from hostmod._trampoline_py.frames import Slots
+from hostmod._trampoline_py.guest_source import render_guest
+from hostmod._trampoline_py.values import StructError, bad_value, put_words
+from hostmod.errors import ErrnoError, StaleMemoryError, StoreBusyError
+from hostmod.plan import Plan
+
+
+class GuestSlots(Slots):
+    """The slots of one call of a guest, and the place where it leaves its trap."""
+
+    __slots__ = ("_array", "trap", "trap_address")
+
+    def __init__(self, words: int) -> None:
+        self._array = (ctypes.c_ubyte * ((words + 1) * _ffi.RAW_SIZE))()
+        address = ctypes.addressof(self._array)
+        super().__init__(address, words)
+        self.trap_address = address + words * _ffi.RAW_SIZE
+        self.trap = memoryview(self._array).cast("B")[words * _ffi.RAW_SIZE :].cast("Q")
+
+
+def closed(where: str) -> StaleMemoryError:
+    """Return the error for a call into a store that is closed."""
+    return StaleMemoryError(f"{where} was called, but its store is closed", "call it before closing")
+
+
+def headroom() -> None:
+    """Raise RecursionError now, if the callback's own frames would not fit any more.
+
+    An exception before a ctypes callback has begun to run is printed and lost, and wasmtime reads an arbitrary number
+    as its result.
+    """
+    _headroom_1()
+
+
+def _headroom_1() -> None:
+    _headroom_2()
+
+
+def _headroom_2() -> None:
+    _headroom_3()
+
+
+def _headroom_3() -> None:
+    pass
+
+
+_NAMES: dict[str, Any] = {
+    "__name__": __name__,
+    "ErrnoError": ErrnoError,
+    "StoreBusyError": StoreBusyError,
+    "StructError": StructError,
+    "bad_value": bad_value,
+    "closed": closed,
+    "externref_from_raw": _ffi.externref_from_raw,
+    "externrefs_to_raw": _ffi.externrefs_to_raw,
+    "failure": _ffi.failure,
+    "get_ident": threading.get_ident,
+    "headroom": headroom,
+    "index": operator.index,
+    "lent": _ffi.lent,
+    "put_words": put_words,
+    "reraise": _ffi.reraise,
+    "unwatch": _ffi.unwatch,
+    "watch": _ffi.watch,
+}
+"""What the generated code calls."""
+
+
+def guest_caller(
+    plan: Plan,
+    store: Any,
+    function: Any,
+    new_memory: Callable[[], Any] | None,
+    hold: bool = False,
+    lenient: Callable[[Callable[..., Any]], Callable[..., Any]] | None = None,
+) -> Callable[..., Any]:
+    """Compile a function that calls `function`, a wasmtime.Func of `store`, by a plan.
+
+    `hold` keeps the GIL while the guest runs. `new_memory` makes the memory that arguments are copied into. `lenient`
+    wraps the call in one that takes more than the plan does.
+    """
+    text, names = render_guest(plan)
+    words = plan.words
+    structure = function._func
+
+    def context_of() -> int:
+        try:
+            return _ffi.open_context(store)
+        except ValueError:
+            raise closed(plan.where) from None
+
+    names.update(
+        pool=[],
+        new_slots=lambda: GuestSlots(words),
+        new_memory=new_memory,
+        store=store,
+        context_of=context_of,
+        function=ctypes.addressof(structure),
+        keep=(store, function, structure),
+        guard=_ffi.guard_of(store),
+        WORDS=words,
+        invoke=_ffi.func_call_unchecked_held if hold else _ffi.func_call_unchecked,
+    )
+    found: Callable[..., Any] = compile_source(text, _NAMES | names, f"call {plan.where}")["call"]
+    return found if lenient is None else lenient(found)

@@ -1,0 +1,128 @@
+"""Host functions: callbacks, compiled and registered."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import operator
+import sys
+from collections.abc import Callable
+from types import MethodType
+from typing import Any
+
+from hostmod import _ffi
+from hostmod._generated import compile_source
+from hostmod._trampoline_py.ending import FREE, end_again, end_call
+from hostmod._trampoline_py.frames import Frame
+from hostmod._trampoline_py.host_source import render_host
+from hostmod._trampoline_py.locators import FixedLocator, Locator
+from hostmod._trampoline_py.memory import CallMemory
+from hostmod._trampoline_py.signals import uninterruptible_entry
+from hostmod._trampoline_py.values import (
+    StructError,
+    bad_none,
+    bad_tuple,
+    bad_value,
+    invalid_string,
+    put_words,
+)
+from hostmod.errors import ConversionError, SegmentationFault, ViewEscapedError, as_errno
+from hostmod.plan import Plan
+from hostmod.types.pointer import Pointer
+from hostmod.types.reference import Caller
+from hostmod.types.scalar import Duration
+
+MAX_FRAMES = 256
+"""Frames kept for one function: stack addresses repeat, but a hostile guest can vary its stack's depth."""
+
+
+_NAMES: dict[str, Any] = {
+    "__name__": __name__,
+    "CallMemory": CallMemory,
+    "Caller": Caller,
+    "ConversionError": ConversionError,
+    "Duration": Duration,
+    "FREE": FREE,
+    "Pointer": Pointer,
+    "SPARES": _ffi.spares,
+    "SPARE_TEXT": _ffi.SPARE_TEXT,
+    "SegmentationFault": SegmentationFault,
+    "StructError": StructError,
+    "ViewEscapedError": ViewEscapedError,
+    "as_errno": as_errno,
+    "bad_none": bad_none,
+    "bad_tuple": bad_tuple,
+    "bad_value": bad_value,
+    "caller_context": _ffi.caller_context,
+    "data_size": _ffi.memory_data_size,
+    "end_again": end_again,
+    "end_call": end_call,
+    "export_get": _ffi.caller_export_get,
+    "externref_from_raw": _ffi.externref_from_raw,
+    "externrefs_to_raw": _ffi.externrefs_to_raw,
+    "index": operator.index,
+    "invalid_string": invalid_string,
+    "lent": _ffi.lent,
+    "moved": _ffi.moved,
+    "new": object.__new__,
+    "partial": functools.partial,
+    "put_words": put_words,
+    "raised": _ffi.raised,
+    "raw_caller": _ffi.raw_caller,
+    "refcount": sys.getrefcount,
+    "trap": _ffi.trap,
+    "watched": _ffi.watched,
+}
+"""What the generated code calls."""
+
+
+class HostThunk:
+    """A plan's callback, compiled: what `_ffi.define_callback` registers. Serves any number of linkers and instances."""
+
+    __slots__ = ("__weakref__", "address", "callback", "source")
+
+    def __init__(
+        self, plan: Plan, memory: str = "memory", fixed: tuple[Any, Callable[[], int | None]] | None = None
+    ) -> None:
+        locator = FixedLocator(plan.where, *fixed) if fixed else Locator(plan.where, memory)
+        text, names = render_host(plan, fixed is not None)
+        frames: dict[int, Frame] = {}
+        words = plan.words
+
+        def new_frame(address: int) -> Frame:
+            if len(frames) >= MAX_FRAMES:
+                frames.clear()
+            frames[address] = frame = Frame(address, words)
+            return frame
+
+        names.update(
+            frames=frames,
+            new_frame=new_frame,
+            locator=locator,
+            MEMORY=locator.name_bytes,
+            MEMORY_LENGTH=len(locator.name_bytes),
+        )
+        function = compile_source(text, _NAMES | names, f"trampoline {plan.where}")["trampoline"]
+        uninterruptible_entry(function)
+        self.source = text
+        self.callback = _ffi.CALLBACK(function)
+        self.address = ctypes.cast(self.callback, ctypes.c_void_p).value or 0
+
+
+def define_all(
+    linker: int,
+    rows: tuple[tuple[Any, bytes, bytes, int], ...],
+    functions: tuple[Callable[..., Any], ...],
+    receiver: object,
+) -> tuple[int, int] | None:
+    """Define functions in a linker: (thunk, module, name, type's address) and what serves it, for each.
+
+    With a `receiver` that is not None, the functions are its methods. Returns the index of the first that the linker
+    refuses and the address of its error, or None.
+    """
+    served = functions if receiver is None else [MethodType(each, receiver) for each in functions]
+    for index, ((thunk, module, name, type_), callable_) in enumerate(zip(rows, served, strict=True)):
+        error = _ffi.define_callback(linker, module, name, type_, thunk.address, (callable_, thunk))
+        if error:
+            return index, error
+    return None

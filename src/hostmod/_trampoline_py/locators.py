@@ -1,0 +1,57 @@
+"""Finding the memory that a function's calls see."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from typing import Any
+
+from hostmod import _ffi
+from hostmod._trampoline_py.frames import NOTHING, Frame, no_memory
+from hostmod.errors import MemoryAccessError
+
+
+class Locator:
+    """Finds the memory that a function's calls see: an export of the caller, or one memory of one store."""
+
+    __slots__ = ("name", "name_bytes", "where")
+
+    def __init__(self, where: str, name: str) -> None:
+        self.where = where
+        self.name = name
+        self.name_bytes = name.encode()
+
+    def locate(self, frame: Frame, caller: int) -> None:
+        """Bring `frame` up to date; MemoryAccessError if there is no such memory."""
+        if not _ffi.caller_export_get(caller, self.name_bytes, len(self.name_bytes), frame.item_address):
+            raise self.missing()
+        key = frame.item.tobytes()
+        if key != frame.key or frame.size != _ffi.memory_data_size(frame.context, frame.memory_address):
+            frame.adopt(key, caller, self.where, self.name)
+
+    def missing(self) -> MemoryAccessError:
+        """The error for a guest that exports no such thing."""
+        return no_memory(self.where, self.name, NOTHING)
+
+
+class FixedLocator(Locator):
+    """Finds one memory, in one store: for guests that import theirs."""
+
+    __slots__ = ("_context", "_item")
+
+    def __init__(self, where: str, memory: Any, context: Callable[[], int | None]) -> None:
+        super().__init__(where, "memory")
+        self._context = context
+        extern = memory._as_extern()
+        self._item = ctypes.string_at(ctypes.addressof(extern), _ffi.EXTERN_SIZE)
+
+    def locate(self, frame: Frame, caller: int) -> None:
+        if _ffi.caller_context(caller) != self._context():
+            raise MemoryAccessError(
+                self.where, "the memory given when linking belongs to another store", self.name
+            )
+        if frame.key != self._item:
+            frame.item[:] = self._item
+        elif frame.size == _ffi.memory_data_size(frame.context, frame.memory_address):
+            return
+        frame.adopt(self._item, caller, self.where, self.name)

@@ -1,0 +1,21 @@
+"""Guests: loading one, and calling its exports from Python, typed, through the same plans."""
+
+from hostmod.guest.declared import GuestModule, export
+from hostmod.guest.exports import Exports, export_caller
+from hostmod.guest.instance import Guest, instantiate
+from hostmod.guest.memory import GuestMemory
+from hostmod.guest.source import Source, compile_bytes, load, read
+
+__all__ = [
+    "Exports",
+    "Guest",
+    "GuestMemory",
+    "GuestModule",
+    "Source",
+    "compile_bytes",
+    "export",
+    "export_caller",
+    "instantiate",
+    "load",
+    "read",
+]

@@ -1,0 +1,76 @@
+"""What a guest is loaded from."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import wasmtime
+
+from hostmod.errors import GuestFileError
+
+Source = str | bytes | bytearray | os.PathLike[str] | wasmtime.Module
+"""What a guest can be loaded from: a path, bytes, text that starts with ``(module``, or a compiled module."""
+
+
+def load(source: Source, engine: wasmtime.Engine | None = None) -> wasmtime.Module:
+    """Compile a guest.
+
+    Args:
+        source: a path (of a binary or a text file), the bytes of either, text that starts with ``(module``, or a
+            `wasmtime.Module`, which is returned as it is.
+        engine: what to compile it for; a new one if not given.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        GuestFileError: it is no WebAssembly module.
+    """
+    if isinstance(source, wasmtime.Module):
+        return source
+    name, data = read(source)
+    return compile_bytes(name, data, engine or wasmtime.Engine())
+
+
+def compile_bytes(name: str, data: bytes, engine: wasmtime.Engine) -> wasmtime.Module:
+    """Compile what `read` gave; GuestFileError if it is not valid."""
+    try:
+        return wasmtime.Module(engine, data if data[:4] == b"\0asm" else data.decode())
+    except wasmtime.WasmtimeError as error:
+        raise GuestFileError(name, f"it does not compile: {error}") from error
+
+
+def read(source: str | bytes | bytearray | os.PathLike[str]) -> tuple[str, bytes]:
+    """Read a guest without compiling it: what messages call it, and its bytes. Arguments and errors as in `load`."""
+    if isinstance(source, str) and source.lstrip().startswith(("(module", ";;", "(;")):
+        name, data = "the text", source.encode()
+    elif isinstance(source, str | os.PathLike):
+        path = Path(source)
+        name = str(source) if len(str(source)) < 200 else str(source)[:200] + "..."
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError:
+            raise FileNotFoundError(
+                2,
+                "no such guest; give the path of a .wasm or .wat file, its bytes, or text that starts with '(module'",
+                name,
+            ) from None
+        except (OSError, ValueError) as error:
+            raise GuestFileError(name, f"it cannot be read ({error})") from error
+    elif isinstance(source, bytes | bytearray):
+        name, data = f"{len(source)} bytes", bytes(source)
+    else:
+        raise GuestFileError("the guest", f"{source!r} ({type(source).__name__})")
+    if not data:
+        raise GuestFileError(name, "it is empty")
+    if data[:4] == b"\0asm" and data[4:8] == b"\x0d\0\x01\0":
+        raise GuestFileError(name, "it is a component")
+    if data[:4] != b"\0asm" and not _is_text(data):
+        raise GuestFileError(name, f"it starts with {data[:8]!r}")
+    return name, data
+
+
+def _is_text(data: bytes) -> bool:
+    try:
+        return data.decode().lstrip().startswith(("(", ";;"))
+    except UnicodeDecodeError:
+        return False
