@@ -1000,6 +1000,12 @@ static bool end_moved(void *context) {
     return true;
 }
 
+static PyObject *lends(PyObject *self, PyObject *unused) {
+    (void)self;
+    (void)unused;
+    return PyBool_FromLong(lending != NULL);
+}
+
 static PyObject *moved(PyObject *self, PyObject *context) {
     (void)self;
     void *address = PyLong_AsVoidPtr(context);
@@ -2009,7 +2015,7 @@ static PyObject *define_all(PyObject *self, PyObject *const *arguments, Py_ssize
     return result == Py_None ? Py_NewRef(result) : result;
 }
 
-/* ------------------------------------------------------------------------------------------------------ a guest call */
+/* ------------------------------------------------------------------------------------------------- who is in a store */
 
 /* Which thread is inside a store. The GIL guards it. */
 typedef struct {
@@ -2050,6 +2056,120 @@ static PyTypeObject GuardType = {
     .tp_members = guard_members,
     .tp_new = guard_new,
 };
+
+/* ----------------------------------------------------------------------------------------------- wasmtime-py's entries */
+
+/* What wasmtime-py's own calls of a guest are wrapped in: `_ffi.entries.Entry`, as long as there is nothing to it. */
+typedef struct {
+    PyObject_HEAD
+    Guard *guard;
+    PyObject *store;
+    PyObject *trap;   /* a ctypes pointer to a trap, which wasmtime fills in */
+    PyObject *python; /* the Entry in Python that does it all, for what is not done here */
+} Entry;
+
+static PyObject *python_entry, *python_left, *python_lent, *trap_pointer, *byref, *str_guard, *str_wasmtime;
+static PyTypeObject *store_class;
+static PyTypeObject EntryType;
+
+/* Give the guard that is kept with a store; NULL without an exception for what is no Store. */
+static Guard *guard_of(PyObject *store) {
+    PyObject *state = PyObject_TypeCheck(store, store_class) ? PyObject_GenericGetDict(store, NULL) : NULL;
+    if (state == NULL)
+        return NULL;
+    PyObject *found = PyDict_GetItemWithError(state, str_guard);
+    if (found == NULL && !PyErr_Occurred()) {
+        PyObject *made = GuardType.tp_alloc(&GuardType, 0);
+        found = made != NULL ? PyDict_SetDefault(state, str_guard, made) : NULL;
+        Py_XDECREF(made);
+    }
+    Guard *guard = found != NULL && Py_TYPE(found) == &GuardType ? (Guard *)Py_NewRef(found) : NULL;
+    Py_DECREF(state);
+    return guard;
+}
+
+static PyObject *entry_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords) {
+    (void)keywords;
+    PyObject *store;
+    if (!PyArg_ParseTuple(arguments, "O", &store))
+        return NULL;
+    Entry *self = (Entry *)type->tp_alloc(type, 0);
+    if (self == NULL)
+        return NULL;
+    self->store = Py_NewRef(store);
+    self->guard = guard_of(store);
+    if (self->guard == NULL && PyErr_Occurred())
+        Py_CLEAR(self);
+    return (PyObject *)self;
+}
+
+static PyObject *entry_enter(Entry *self, PyObject *unused) {
+    (void)unused;
+    if (self->guard == NULL || PyDict_GET_SIZE(python_lent) > 0) {
+        Py_XSETREF(self->python, PyObject_CallOneArg(python_entry, self->store));
+        return self->python != NULL ? PyObject_CallMethod(self->python, "__enter__", NULL) : NULL;
+    }
+    Py_XSETREF(self->trap, PyObject_CallNoArgs(trap_pointer));
+    PyObject *reference = self->trap != NULL ? PyObject_CallOneArg(byref, self->trap) : NULL;
+    if (reference != NULL && !guard_enter(self->guard, str_wasmtime))
+        Py_CLEAR(reference);
+    return reference;
+}
+
+static PyObject *entry_exit(Entry *self, PyObject *const *arguments, Py_ssize_t count) {
+    if (!takes(count, 3))
+        return NULL;
+    if (self->python != NULL)
+        return PyObject_CallMethod(self->python, "__exit__", "OOO", arguments[0], arguments[1], arguments[2]);
+    self->guard->depth--;
+    int trapped = PyObject_IsTrue(self->trap);
+    if (trapped < 0)
+        return NULL;
+    if (trapped == 0 && arguments[1] == Py_None && lending == NULL)
+        Py_RETURN_NONE;
+    return PyObject_CallFunctionObjArgs(python_left, self->store, self->trap, arguments[1], NULL);
+}
+
+static void entry_dealloc(Entry *self) {
+    Py_XDECREF(self->guard);
+    Py_XDECREF(self->store);
+    Py_XDECREF(self->trap);
+    Py_XDECREF(self->python);
+    Py_TYPE(self)->tp_free((PyObject *)self);
+}
+
+static PyMethodDef entry_methods[] = {
+    {"__enter__", (PyCFunction)entry_enter, METH_NOARGS, NULL},
+    {"__exit__", (PyCFunction)(void (*)(void))entry_exit, METH_FASTCALL, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyTypeObject EntryType = {
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "hostmod._trampoline_c.Entry",
+    .tp_basicsize = sizeof(Entry),
+    .tp_dealloc = (destructor)entry_dealloc,
+    .tp_flags = Py_TPFLAGS_DEFAULT,
+    .tp_methods = entry_methods,
+    .tp_new = entry_new,
+};
+
+/* entries(Entry, left, lent, pointer to a trap, byref, Store): what an Entry needs of Python. */
+static PyObject *entries(PyObject *self, PyObject *arguments) {
+    (void)self;
+    PyObject *entry, *left, *lent, *pointer, *reference, *store;
+    if (!PyArg_ParseTuple(arguments, "OOO!OOO!", &entry, &left, &PyDict_Type, &lent, &pointer, &reference, &PyType_Type,
+                          &store))
+        return NULL;
+    Py_XSETREF(python_entry, Py_NewRef(entry));
+    Py_XSETREF(python_left, Py_NewRef(left));
+    Py_XSETREF(python_lent, Py_NewRef(lent));
+    Py_XSETREF(trap_pointer, Py_NewRef(pointer));
+    Py_XSETREF(byref, Py_NewRef(reference));
+    Py_XSETREF(store_class, (PyTypeObject *)Py_NewRef(store));
+    Py_RETURN_NONE;
+}
+
+/* ------------------------------------------------------------------------------------------------------ a guest call */
 
 typedef struct {
     PyObject_HEAD
@@ -2324,7 +2444,9 @@ static PyObject *sizes(PyObject *self, PyObject *unused) {
 
 static PyMethodDef module_methods[] = {
     {"classes", classes, METH_VARARGS, NULL},
+    {"lends", lends, METH_NOARGS, NULL},
     {"moved", moved, METH_O, NULL},
+    {"entries", entries, METH_VARARGS, NULL},
     {"define_all", (PyCFunction)(void (*)(void))define_all, METH_FASTCALL, NULL},
     {"setup", setup, METH_VARARGS, NULL},
     {"sizes", sizes, METH_NOARGS, NULL},
@@ -2342,11 +2464,15 @@ static int module_exec(PyObject *module) {
     str_context_method = PyUnicode_InternFromString("_context");
     str_error = PyUnicode_InternFromString("error");
     str_message = PyUnicode_InternFromString("message");
+    str_guard = PyUnicode_InternFromString("_hostmod_guard");
+    str_wasmtime = PyUnicode_InternFromString("wasmtime");
     zero = PyLong_FromLong(0);
-    if (zero == NULL || str_native == NULL || str_release == NULL || str_context == NULL || str_context_method == NULL || str_error == NULL || str_message == NULL)
+    if (zero == NULL || str_native == NULL || str_release == NULL || str_context == NULL || str_context_method == NULL ||
+        str_error == NULL || str_message == NULL || str_guard == NULL || str_wasmtime == NULL)
         return -1;
     PyTypeObject *types[] = {&ViewType,           &CodecType,       &ThunkType, &CallMemoryType,
-                             &PointerMethodsType, &ListMethodsType, &GuardType, &GuestCallType};
+                             &PointerMethodsType, &ListMethodsType, &GuardType, &GuestCallType,
+                             &EntryType};
     for (size_t index = 0; index < sizeof types / sizeof *types; index++)
         if (PyModule_AddType(module, types[index]) < 0)
             return -1;

@@ -12,7 +12,7 @@ from typing import Any, Self
 
 import hostmod._trampoline_c as native  # in this form it says that there is no such module, where it was not built
 from hostmod import _ffi, _trampoline_py
-from hostmod._ffi import moving, stores
+from hostmod._ffi import entries, moving, stores
 from hostmod._trampoline_py import bad_none, bad_tuple, bad_value, settle
 from hostmod.errors import (
     ConversionError,
@@ -271,7 +271,10 @@ def _start() -> None:
             )
     native.setup(_ffi.addresses(), _HELPERS, _ffi.SPARE_MESSAGE)
     stores.new_guard = native.Guard
-    moving.native_moved = native.moved
+    moving.native = native
+    native.entries(*entries.PARTS)
+    if entries.entries_raise_original:
+        entries.enter_by(native.Entry)
     native.classes(
         CallMemory, NativePointer, NativeList, Pointer.load, Pointer.store, List.__getitem__, Memory
     )

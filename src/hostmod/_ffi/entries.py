@@ -11,8 +11,8 @@ from __future__ import annotations
 import ctypes
 import logging
 import sys
-import threading
 import types
+from threading import get_ident
 from typing import Any
 
 import wasmtime
@@ -22,60 +22,71 @@ from wasmtime import _instance as wasmtime_instance
 from wasmtime import _linker as wasmtime_linker
 
 from hostmod._ffi import moving, stores, traps
+from hostmod._ffi.moving import lent
 from hostmod._ffi.structures import WASMTIME_VERSION
 from hostmod.errors import StoreBusyError, ViewEscapedError
 
 logger = logging.getLogger("hostmod")
 
+_TrapPointer = ctypes.POINTER(ffi.wasm_trap_t)
 
-class _Entry:
+
+class Entry:
     """A call of a guest by wasmtime-py."""
 
-    __slots__ = ("_context", "_guard", "_trap", "_watched")
+    __slots__ = ("_guard", "_store", "_trap", "_watched")
 
     def __init__(self, store: Any) -> None:
         self._guard = stores.guard_of(store)
-        self._context = stores.context_address(store)
-        self._trap = ctypes.POINTER(ffi.wasm_trap_t)()
-        self._watched = False
+        self._store = store
+        self._trap = _TrapPointer()
+        self._watched = 0
 
     def __enter__(self) -> Any:
         guard = self._guard
-        me = threading.get_ident()
+        me = get_ident()
         if guard.depth and guard.owner != me:
             raise StoreBusyError("wasmtime")
-        if moving.lent:
-            self._watched = moving.watch(self._context)
+        if lent:
+            context = stores.context_address(self._store)
+            self._watched = context if moving.watch(context) else 0
         guard.owner = me
         guard.depth += 1
         return ctypes.byref(self._trap)
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         self._guard.depth -= 1
-        found = error
-        if error is None and bool(self._trap):  # null is false
-            found = wasmtime.Trap._from_ptr(self._trap)
-        moved_error = self._look()
-        if found is None:
-            if moved_error is not None:
-                raise moved_error
-            return
-        mine = traps.take_raised(found) if isinstance(found, wasmtime.Trap | wasmtime.WasmtimeError) else None
-        if mine is not None:
-            traps.reraise(mine)
-        if error is None:
-            raise found
+        if error is not None or bool(self._trap) or self._watched or moving.native.lends():
+            left(self._store, self._trap, error, self._watched)
 
-    def _look(self) -> BaseException | None:
-        """End views of memory that has moved, and return the error if one cannot be."""
-        try:
-            if self._watched:
-                moving.unwatch(self._context)
-            elif moving.native_moved is not None:
-                moving.native_moved(self._context)
-        except ViewEscapedError as error:
-            return error
-        return None
+
+def left(store: Any, trap: Any, error: BaseException | None, watched: int = 0) -> None:
+    """Raise what ended a call of a guest, if anything did, when there is no hostmod call in between.
+
+    Args:
+        store: whose guest it was.
+        trap: a pointer to the trap that wasmtime gave, null for none.
+        error: what wasmtime-py has raised.
+        watched: the context of the store, if views of its memory were lent when it was entered.
+    """
+    found = wasmtime.Trap._from_ptr(trap) if error is None and bool(trap) else error  # null is false
+    moved_error: BaseException | None = None
+    try:
+        if watched:
+            moving.unwatch(watched)
+        elif moving.native.lends():
+            moving.native.moved(stores.context_address(store))
+    except ViewEscapedError as raised:
+        moved_error = raised
+    if found is None:
+        if moved_error is not None:
+            raise moved_error
+        return
+    mine = traps.take_raised(found) if isinstance(found, wasmtime.Trap | wasmtime.WasmtimeError) else None
+    if mine is not None:
+        traps.reraise(mine)
+    if error is None:
+        raise found
 
 
 class _CallbackTrap(wasmtime.Trap):
@@ -89,8 +100,14 @@ class _CallbackTrap(wasmtime.Trap):
             traps.raised.message = message
 
 
-def _install_entry() -> bool:
-    """Put `_Entry` in the place of wasmtime-py's context manager, if that is as expected."""
+PARTS = Entry, left, lent, _TrapPointer, ctypes.byref, wasmtime.Store
+"""What the C trampoline's Entry is made of, which does the same for a call that there is nothing to say about."""
+
+_MODULES = (wasmtime_func, wasmtime_instance, wasmtime_linker)
+
+
+def _install() -> bool:
+    """Put `Entry` in the place of wasmtime-py's context manager, if that is as expected."""
     original = wasmtime_func.enter_wasm
     code = getattr(getattr(original, "__wrapped__", None), "__code__", None)
     expected = {
@@ -103,11 +120,10 @@ def _install_entry() -> bool:
         "maybe_raise_last_exn",
         "WasmtimeError",
     }
-    modules = (wasmtime_func, wasmtime_instance, wasmtime_linker)
     if (
         not isinstance(code, types.CodeType)
         or set(code.co_names) != expected
-        or any(getattr(module, "enter_wasm", None) is not original for module in modules)
+        or any(getattr(module, "enter_wasm", None) is not original for module in _MODULES)
         or getattr(wasmtime_func, "Trap", None) is not wasmtime.Trap
     ):
         logger.warning(
@@ -116,13 +132,18 @@ def _install_entry() -> bool:
             WASMTIME_VERSION,
         )
         return False
-    for module in modules:
-        module.enter_wasm = _Entry  # type: ignore[attr-defined]  # their name for it
+    enter_by(Entry)
     wasmtime_func.Trap = _CallbackTrap  # type: ignore[attr-defined]  # what its callback looks up
     return True
 
 
-entries_raise_original = _install_entry()
+def enter_by(entry: type) -> None:
+    """Have wasmtime-py enter guests by `Entry`, or by what does the same."""
+    for module in _MODULES:
+        module.enter_wasm = entry  # type: ignore[attr-defined]  # their name for it
+
+
+entries_raise_original = _install()
 """Whether wasmtime-py's own entries raise the host's exception (else: a Trap that says what was raised where)."""
 
 
@@ -140,7 +161,7 @@ _original_close = wasmtime.Store.close
 
 def _grow(memory: wasmtime.Memory, store: Any, delta: int) -> int:
     pages = _original_grow(memory, store, delta)
-    if moving.lent or moving.native_moved is not None:
+    if lent or moving.native.lends():
         moving.moved(stores.context_address(store))
     return pages
 

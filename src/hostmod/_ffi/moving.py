@@ -7,7 +7,6 @@ it, by returning or by a host call.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 lent: dict[int, Any] = {}
@@ -16,8 +15,18 @@ lent: dict[int, Any] = {}
 watched: list[int] = []
 """Contexts of stores that run again while a call has lent views of their memory."""
 
-native_moved: Callable[[int], None] | None = None
-"""What the C trampoline does of `moved`; set by it."""
+
+class _Nobody:
+    """In the place of the C trampoline, where it is not."""
+
+    def lends(self) -> bool:
+        return False
+
+    def moved(self, context: int) -> None: ...
+
+
+native: Any = _Nobody()
+"""The C trampoline: whether calls under way have lent views, and `moved` for those; set by it."""
 
 
 def watch(context: int) -> bool:
@@ -39,5 +48,5 @@ def moved(context: int) -> None:
     for frame in list(lent.values()):
         if frame.context == context:
             frame.check_moved()
-    if native_moved is not None:
-        native_moved(context)
+    if native.lends():
+        native.moved(context)

@@ -35,13 +35,13 @@ new_guard: Callable[[], Any] = Guard
 
 def guard_of(store: Any) -> Any:
     """Return the `Guard` of a store, kept with the store."""
-    state = getattr(store, "__dict__", {})
+    state: dict[str, Any] = store.__dict__
+    guard = state.get("_hostmod_guard")
+    if guard is not None:
+        return guard
     if "_Store__context" not in state:
         return new_guard()  # a Caller's: its thread is inside already
-    guard = state.get("_hostmod_guard")
-    if guard is None:
-        guard = state.setdefault("_hostmod_guard", new_guard())
-    return guard
+    return state.setdefault("_hostmod_guard", new_guard())
 
 
 def raw_caller(address: int) -> wasmtime.Caller:

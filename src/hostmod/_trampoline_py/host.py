@@ -77,7 +77,7 @@ _NAMES: dict[str, Any] = {
 
 
 class HostThunk:
-    """A plan's callback, compiled: what `_ffi.define_callback` registers. Serves any number of linkers and instances."""
+    """A plan's callback, compiled, for `_ffi.define_callback`. Serves any number of linkers and instances."""
 
     __slots__ = ("__weakref__", "address", "callback", "source")
 
