@@ -215,9 +215,12 @@ typedef struct {
     Py_ssize_t exports;
     Py_ssize_t step;
     Py_ssize_t count;
-    char format[2];
+    char *format;
     PyObject *weak;
 } View;
+
+/* A text of one letter for each. A memoryview goes on using the text after it was released: it belongs to no View. */
+static char formats[128][2];
 
 static int view_getbuffer(View *self, Py_buffer *buffer, int flags) {
     if (self->ended) {
@@ -273,8 +276,8 @@ static View *view_new(unsigned char *data, Py_ssize_t length, char format, Py_ss
     self->length = length;
     self->exports = 0;
     self->step = step;
+    self->format = formats[(unsigned char)format & 127];
     self->format[0] = format;
-    self->format[1] = 0;
     self->weak = NULL;
     return self;
 }
@@ -869,16 +872,17 @@ static bool locate(Call *call, unsigned char **base, size_t *size) {
         }
         call->located = true;
     }
-    *base = wt.memory_data(call->context, call->memory.of);
-    *size = wt.memory_data_size(call->context, call->memory.of);
-    if (*base != call->base) {
-        /* It grew and moved: views of where it was end here. */
+    for (;;) {
+        *base = wt.memory_data(call->context, call->memory.of);
+        *size = wt.memory_data_size(call->context, call->memory.of);
+        if (*base == call->base)
+            return true;
+        /* It grew and moved: views of where it was end here. That can run Python code, which can let it grow again. */
         bool lent = call->lent_count > 0 && call->base != NULL;
         call->base = *base;
         if (lent && !end_lent(call, Py_True))
             return false;
     }
-    return true;
 }
 
 /* Lend `length` bytes of guest memory to Python; they were checked. Returns a new memoryview. */
@@ -951,7 +955,7 @@ static bool end_lent(Call *call, PyObject *error) {
     }
     for (Py_ssize_t index = 0; index < count; index++) {
         View *view = lent[index].view;
-        if (view->exports > 0) {
+        if (view->exports > 0 || Py_REFCNT(view) > 1) { /* numpy.ndarray keeps the address and memoryview.obj, no export */
             PyObject *earlier = fine ? NULL : take_error();
             PyObject *answer = NULL;
             /* Twice, if a signal's exception comes in between: that one is the caller's then. */
