@@ -43,7 +43,14 @@ class _Node:
 
     def filestat(self) -> Filestat:
         return Filestat(
-            self.fs._dev, self.ino, self.filetype, self.nlink, self.size, self.atim, self.mtim, self.ctim
+            self.fs._dev,
+            self.ino,
+            int(self.filetype),
+            self.nlink,
+            self.size,
+            self.atim,
+            self.mtim,
+            self.ctim,
         )
 
     def set_times(self, atim: int | None, mtim: int | None) -> None:
@@ -160,7 +167,7 @@ class _Given(_Node):
         return Filestat(
             self.fs._dev,
             self.ino,
-            found.filetype,
+            int(found.filetype),
             self.nlink,
             found.size,
             found.atim,
@@ -228,6 +235,14 @@ class _Directory(_Node, Directory):
         if not isinstance(child, _Directory):
             raise WasiError(Errno.NOTDIR)
         return child
+
+    def reach(self, names: list[str]) -> Directory | None:
+        found: _Node | None = self
+        for name in names:
+            if not isinstance(found, _Directory):
+                return None
+            found = found.children.get(name)
+        return found if isinstance(found, _Directory) else None
 
     def open_directory(self, name: str | None) -> Directory:
         return self if name is None else self.enter(name)
