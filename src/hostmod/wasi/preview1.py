@@ -19,7 +19,7 @@ from typing import Annotated, Any
 from hostmod.errors import Exit
 from hostmod.link import HostModule
 from hostmod.module import function
-from hostmod.types import Bytes, Error, Int64, Pointer, StringType, Uint8, Uint16, Uint32, Uint64
+from hostmod.types import Bytes, BytesType, Error, Int64, Pointer, StringType, Uint8, Uint16, Uint32, Uint64
 from hostmod.wasi import abi
 from hostmod.wasi.abi import (
     DIRECTORY_RIGHTS,
@@ -74,8 +74,23 @@ from hostmod.wasi.strings import Strings, encoded
 from hostmod.wasi.system import MAX_OFFSET, Clock, FunctionClock, MachineClock
 from hostmod.wasi.waiting import Wanted, wait
 
-Path = Annotated[str, StringType(errors="surrogateescape")]
-"""A path as the guest passes it; `Wasi._walk` refuses what is no UTF-8 with an errno, where String would trap."""
+_TEXT = StringType()
+
+
+class PathType(BytesType):
+    """A path as the guest passes it, which shows as text.
+
+    `Wasi._text` decodes it: what is no UTF-8 is refused with an errno, where String would trap, and what is too long is
+    not copied at all, for a guest's memory can be larger than the host has room for.
+    """
+
+    name = "Path"
+
+    def show(self, value: memoryview) -> str:
+        return _TEXT.show(str(value[:4096], "utf-8", "replace"))
+
+
+Path = Annotated[memoryview, PathType()]
 
 _DIRENT = Struct("<QQIB3x")
 """`Dirent`, for entries that are packed many at a time."""
@@ -176,23 +191,20 @@ class Wasi(HostModule, name="wasi_snapshot_preview1", errors={OSError: errno_of}
 
     # ------------------------------------------------------------------------------------------------- walking
 
-    def _walk(self, fd: int, rights: int, path: str) -> Walk:
+    def _walk(self, fd: int, rights: int, path: memoryview) -> Walk:
         """Walk a path from a directory that has all of `rights`."""
         directory = self._open.directory(fd, rights).directory
-        assert directory is not None  # _directory has looked
-        self._check_path(path)
-        return Walk(directory, path)
+        assert directory is not None  # `directory` has looked
+        return Walk(directory, self._text(path))
 
-    def _check_path(self, path: str) -> None:
-        """Refuse a path that is too long, or no UTF-8: bytes that are none have become surrogates."""
-        size = len(path)
-        if not path.isascii():
-            try:
-                size = len(path.encode())
-            except UnicodeEncodeError:
-                raise WasiError(Errno.ILSEQ) from None
-        if size > self._max_path:
+    def _text(self, path: memoryview) -> str:
+        """Decode a path, unless it is too long, or no UTF-8."""
+        if len(path) > self._max_path:
             raise WasiError(Errno.NAMETOOLONG)
+        try:
+            return str(path, "utf-8")
+        except UnicodeDecodeError:
+            raise WasiError(Errno.ILSEQ) from None
 
     # ---------------------------------------------------------------------------------- arguments, environment
 
@@ -558,8 +570,7 @@ class Wasi(HostModule, name="wasi_snapshot_preview1", errors={OSError: errno_of}
             raise WasiError(Errno.NOTCAPABLE)
         self._open.check_room()
         assert source.directory is not None  # _directory has looked
-        self._check_path(path)
-        with Walk(source.directory, path) as walk:
+        with Walk(source.directory, self._text(path)) as walk:
             found = open_at(walk, _follows(dirflags), oflags, base, inheriting, fdflags)
         number = self._open.add(found)
         try:
@@ -609,18 +620,18 @@ class Wasi(HostModule, name="wasi_snapshot_preview1", errors={OSError: errno_of}
     def path_symlink(self, old_path: Path, fd: Uint32, new_path: Path) -> Error:
         """Make a symbolic link; NOTCAPABLE for one that holds an absolute path, which nobody here could follow."""
         with self._walk(fd, Rights.PATH_SYMLINK, new_path) as walk:
-            self._check_path(old_path)
-            if not old_path:
+            target = self._text(old_path)
+            if not target:
                 raise WasiError(Errno.NOENT)
-            if "\0" in old_path:
+            if "\0" in target:
                 raise WasiError(Errno.INVAL)
-            if old_path.startswith("/"):
+            if target.startswith("/"):
                 raise WasiError(Errno.NOTCAPABLE)
             if walk.name is None:
                 raise WasiError(Errno.EXIST)
             if walk.must_be_directory:
                 raise not_made(walk)
-            walk.directory.create_symlink(walk.name, old_path)
+            walk.directory.create_symlink(walk.name, target)
 
     @function
     def path_unlink_file(self, fd: Uint32, path: Path) -> Error:
