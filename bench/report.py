@@ -79,6 +79,14 @@ def number(value: float) -> str:
     return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
 
 
+def duration(ns: float) -> str:
+    """A time in the unit that suits it: `450 ns`, `1.24 µs`, `612 ms`."""
+    for unit, size in (("s", 1e9), ("ms", 1e6), ("µs", 1e3)):
+        if ns >= size:
+            return f"{number(ns / size)} {unit}"
+    return f"{number(ns)} ns"
+
+
 def times(value: float) -> str:
     """A ratio, such as `16x`, cut off rather than rounded up."""
     return f"{int(value)}x" if value >= 100 else f"{int(value * 10) / 10:g}x"

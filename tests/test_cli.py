@@ -428,6 +428,29 @@ def test_a_directory_in_memory_is_the_guests_alone(wasi: Path) -> None:
     )
 
 
+def test_a_copy_in_memory_leaves_the_folder_as_it_is(wasi: Path) -> None:
+    assert run("run", "--mem-dir", "tree::/data", "prog.wat")[0] == "prog.wat\0/data"
+    assert list((wasi / "tree").iterdir()) == []
+    (wasi / "tree" / "made").mkdir()
+    run("run", "--mem-dir", "tree::/data", "prog.wat", code=20)  # EXIST: it was copied
+    with (wasi / "tree" / "large").open("wb") as file:
+        file.truncate((64 << 20) + 1)
+    assert "tree: more than 64 MiB" in run("run", "--mem-dir", "tree::/data", "prog.wat", code=2)[1]
+    assert "gone: no such directory" in run("run", "--mem-dir", "gone::/data", "prog.wat", code=2)[1]
+
+
+@pytest.mark.parametrize("which", ["hostmod", "builtin"])
+def test_one_place_is_given_once(wasi: Path, which: str) -> None:
+    options = ["--wasi", which, "--dir", "tree::/data"]
+    twice = run("run", *options, "--dir", ".::/data:ro", "prog.wat", code=2)[1]
+    assert "/data is given to the guest twice" in twice
+    nameless = run("run", *options, "--dir", "tree::", "prog.wat", code=2)[1]
+    assert "a directory for the guest without a name" in nameless
+    if which == "hostmod":
+        mixed = run("run", *options, "--mem-dir", "/data", "prog.wat", code=2)[1]
+        assert "/data is given to the guest twice" in mixed
+
+
 def test_trace_shows_wasi_calls_with_their_errnos_by_name(wasi: Path) -> None:
     (wasi / "tree" / "made").mkdir()
     _, err = run("run", "--trace", "--dir", "tree::/data", "prog.wat", code=20)

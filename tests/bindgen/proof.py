@@ -75,13 +75,3 @@ def assert_answers(wasm: Path, *, references: bool) -> None:
 def which(name: str, variable: str) -> str | None:
     """Find a program that an environment variable names, or the path."""
     return os.environ.get(variable) or shutil.which(name)
-
-
-def cache_folder(name: str) -> Path:
-    """Return a folder for what tests install, in the platform's cache."""
-    from hostmod.cache import default_folder
-
-    base = default_folder() or Path(HERE / "build")
-    folder = base / "tests" / name
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder

@@ -3,37 +3,22 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from pathlib import Path
 
+import assemblyscript
 import pytest
 from every import Every
-from proof import HERE, assert_answers, cache_folder, compile_guest, write
+from proof import HERE, assert_answers, compile_guest, write
 
 from hostmod.bindgen import generate
 from hostmod.errors import DeclarationError
 from kv import Kv
 
-VERSION = "0.28.8"
-"""Pinned, since the language is not finished."""
-
 
 @pytest.fixture(scope="module")
 def asc() -> list[str]:
-    """The compiler's command, installed once into the cache."""
-    npm, node = shutil.which("npm"), shutil.which("node")
-    if npm is None or node is None:
-        pytest.skip("npm and node are not on the path, and install and run the AssemblyScript compiler")
-    folder = cache_folder(f"assemblyscript-{VERSION}")
-    script = folder / "node_modules" / "assemblyscript" / "bin" / "asc.js"
-    if not script.exists():
-        command = [npm, "install", "--no-save", "--no-audit", "--no-fund", "--prefix", str(folder)]
-        done = subprocess.run(
-            [*command, f"assemblyscript@{VERSION}"], capture_output=True, encoding="utf-8", check=False
-        )
-        if done.returncode:
-            pytest.skip(f"npm could not install the AssemblyScript compiler: {done.stderr.strip()[-200:]}")
-    return [node, str(script)]
+    """The compiler's command."""
+    return assemblyscript.compiler()
 
 
 @pytest.mark.parametrize("runtime", ["incremental", "minimal", "stub"])

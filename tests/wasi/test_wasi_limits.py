@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,24 @@ def test_paths_are_limited(tree: Tree) -> None:
             program.spill("x" * 11)
         with refused("NAMETOOLONG"):
             program.symlink("x" * 11, "link")
+
+
+def test_a_path_as_long_as_the_memory_is_not_copied() -> None:
+    with Program(Wasi(preopens={"/": MemoryFS()})) as program:
+        size = 1 << 28  # untouched pages, which cost the guest nothing
+        program.memory.grow(size // 65536)
+        tracemalloc.start()
+        try:
+            with refused("NAMETOOLONG"):
+                program.do("path_create_directory", 3, 65536, size)
+            with refused("NAMETOOLONG"):
+                program.do("path_symlink", 65536, size, 3, "x")
+            with refused("NAMETOOLONG"):
+                program.do("path_open", 3, 0, 65536, size, 0, 0, 0, 0, 0)
+            _, most = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert most < 1 << 20
 
 
 def test_buffers_are_limited(tree: Tree) -> None:

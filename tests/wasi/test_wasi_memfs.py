@@ -52,6 +52,57 @@ def test_the_host_sees_what_the_guest_does_and_the_other_way_round() -> None:
         assert repr(fs).startswith("<MemoryFS of 1 files, ")
 
 
+def test_a_copy_of_a_directory_has_everything_and_is_apart_from_it(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    (root / "empty").mkdir(parents=True)
+    (root / "b" / "c").mkdir(parents=True)
+    (root / "b" / "c" / "file").write_bytes(b"x" * (3 << 20))
+    (root / "none").write_bytes(b"")
+    (root / "out").symlink_to("/etc")
+    (root / "in").symlink_to("b/c/file")
+    os.utime(root / "in", ns=(1, 2), follow_symlinks=False)
+    os.utime(root / "none", ns=(3, 4))
+    os.utime(root / "b", ns=(5, 6))
+    os.mkfifo(root / "fifo")
+    fs = MemoryFS.copy_of(root)
+    assert dict(fs) == {"b/c/file": b"x" * (3 << 20), "none": b""}
+    with Program(Wasi(preopens={"/": fs})) as program:
+        assert program.names(3) == ["b", "empty", "in", "none", "out"]
+        assert program.readlink("out") == b"/etc"
+        assert program.stat("in", follow=True).size == 3 << 20
+        assert [program.stat(path).mtim for path in ("in", "none", "b")] == [2, 4, 6]
+        with refused("NOTCAPABLE"):
+            program.stat("out", follow=True)
+        program.spill("none", b"changed")
+        program.unlink("b/c/file")
+    assert (root / "none").read_bytes() == b""
+    assert (root / "b" / "c" / "file").exists()
+    assert dict(MemoryFS.copy_of(fs)) == {"none": b"changed"}
+
+
+def test_a_copy_that_does_not_fit_is_no_copy_and_leaves_nothing_open(tmp_path: Path) -> None:
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "a" / "b" / "file").write_bytes(b"x" * 5000)
+    before = len(os.listdir("/dev/fd"))  # noqa: PTH208  # names are counted
+    for room in (0, 300, 600, 1000, 5000):
+        with pytest.raises(WasiError, match="NOSPC"):
+            MemoryFS.copy_of(tmp_path, max_bytes=room)
+    assert len(os.listdir("/dev/fd")) == before  # noqa: PTH208
+    assert MemoryFS.copy_of(tmp_path, max_bytes=4 * 256 + 5000).used_bytes == 4 * 256 + 5000
+    with pytest.raises(FileNotFoundError):
+        MemoryFS.copy_of(tmp_path / "gone")
+
+
+def test_a_copy_takes_no_file_object_which_may_have_no_end() -> None:
+    class Endless(File):
+        filetype = FileType.CHARACTER_DEVICE
+
+        def read(self, size: int) -> bytes:
+            return bytes(size)
+
+    assert dict(MemoryFS.copy_of(MemoryFS({"zero": Endless(), "a": b"1"}))) == {"a": b"1"}
+
+
 @pytest.mark.parametrize("path", ["gone", "dir", "a/b", "", "/", "dir/../a", "link"])
 def test_what_is_no_file_is_a_key_error(path: str) -> None:
     fs = MemoryFS({"a": b"", "dir": {}})

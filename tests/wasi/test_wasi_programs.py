@@ -1,13 +1,15 @@
-"""Whole programs, compiled from C and written in the text format, run as an embedder runs them."""
+"""Whole programs, in C, in AssemblyScript and in the text format, run as an embedder runs them."""
 
 from __future__ import annotations
 
 import io
+import random
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import assemblyscript
 import pytest
 import wasi_guest
 import wasmtime
@@ -16,7 +18,7 @@ import hostmod
 from hostmod.wasi import ManualClock, MemoryFS, ReadOnly, Wasi
 from hostmod.wasi.mounts import Tree
 
-SOURCE = Path(__file__).parent / "guests" / "program.c"
+GUESTS = Path(__file__).parent / "guests"
 
 
 Compiled = tuple[wasmtime.Module, wasmtime.Engine]
@@ -27,7 +29,7 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Compiled:
     """The C program, compiled once."""
     target = tmp_path_factory.mktemp("guests") / "program.wasm"
     compiler = [sys.executable, "-m", "ziglang", "cc", "-target", "wasm32-wasi", "-Os"]
-    subprocess.run([*compiler, "-o", str(target), str(SOURCE)], check=True, capture_output=True)
+    subprocess.run([*compiler, "-o", str(target), str(GUESTS / "program.c")], check=True, capture_output=True)
     engine = wasmtime.Engine()
     return hostmod.load(target, engine), engine
 
@@ -89,6 +91,68 @@ def test_an_exit_code_is_what_run_returns(program: Compiled, code: int) -> None:
 def test_a_trap_is_raised_and_no_exit_code(program: Compiled) -> None:
     with pytest.raises(wasmtime.Trap):
         run(program, "abort")
+
+
+@pytest.fixture(scope="session")
+def script(tmp_path_factory: pytest.TempPathFactory) -> Compiled:
+    """The AssemblyScript program, compiled once."""
+    target = tmp_path_factory.mktemp("guests") / "program.wasm"
+    command = [*assemblyscript.compiler(), str(GUESTS / "program.ts"), "-o", str(target), "--use", "abort="]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
+    assert done.returncode == 0, done.stderr
+    engine = wasmtime.Engine()
+    return hostmod.load(target, engine), engine
+
+
+def test_a_script_gets_its_arguments_and_its_environment(script: Compiled) -> None:
+    code, out, err = run(script, "args", "env", env={"GREETING": "hallå", "EMPTY": ""})
+    assert (code, err) == (0, b"")
+    assert out.decode() == "program|args|env\nGREETING=hallå|EMPTY=\n"
+    assert run(script, "env") == (0, b"\n", b"")
+
+
+def test_a_script_works_with_files_on_every_system(script: Compiled, tree: Tree) -> None:
+    code, out, err = run(script, "files", "preopened", preopens={"/": tree, "/däta": MemoryFS()})
+    assert (code, err) == (0, b"")
+    entries = ["entry .", "entry ..", "entry nötes"]
+    lines = out.decode().splitlines()
+    assert sorted(lines[2:-4]) == sorted([*entries, "entry .mounted"] if len(lines) > 9 else entries)
+    assert lines[:2] + lines[-4:] == [
+        "read what was written: true",
+        "type 4, 6392 bytes",
+        "gone: errno 44",
+        "3 /",
+        "4 /däta",
+        "5 errno 8",
+    ]
+
+
+def test_a_script_without_the_right_files_gets_errnos(script: Compiled) -> None:
+    assert run(script, "files") == (100, b"", b"path_open: errno 8\n")
+    assert run(script, "files", preopens={"/": ReadOnly(MemoryFS())}) == (100, b"", b"path_open: errno 69\n")
+    assert run(script, "what is this") == (42, b"", b"")
+
+
+def test_a_script_sees_the_clock_and_the_randomness_that_it_is_given(script: Compiled) -> None:
+    clock = ManualClock(10**18, step=7)
+    code, out, err = run(script, "clocks", "random", clock=clock, random=random.Random(1))
+    expected = random.Random(1).randbytes(16).hex()
+    assert (code, err) == (0, b"")
+    # 101 looks at the clock before the one that is shown.
+    assert out.decode().splitlines() == [
+        f"real time {10**18 + 101 * 7}",
+        "resolution 7",
+        "slept true",
+        expected,
+    ]
+    first, second = (run(script, "clocks", "random")[1].split()[-1] for _ in range(2))
+    assert first != second
+
+
+def test_a_script_reads_to_the_end_of_its_input(script: Compiled) -> None:
+    text = "añadir ✓ " * 1000
+    assert run(script, "shout", stdin=text) == (0, text.upper().encode(), b"")
+    assert run(script, "shout") == (0, b"", b"")
 
 
 COMMAND = """(module

@@ -55,6 +55,23 @@ def test_a_virtual_clock_makes_a_long_sleep_short() -> None:
         assert clock.now == 2**64 - 1
 
 
+def test_a_virtual_clock_passes_beside_input_that_does_not_come() -> None:
+    reader, writer = os.pipe()
+    clock = ManualClock()
+    with (
+        os.fdopen(reader, "rb") as source,
+        os.fdopen(writer, "wb", 0) as feed,
+        Program(Wasi(stdin=source, clock=clock)) as program,
+    ):
+        start = time.monotonic()
+        assert outcomes(program.poll(fd_event(1, 1, 0), clock_event(2, 10**15))) == {2: "SUCCESS"}
+        assert clock.now == 10**15
+        assert time.monotonic() - start < 5
+        feed.write(b"x")
+        assert outcomes(program.poll(fd_event(1, 1, 0), clock_event(2, 10**15))) == {1: "SUCCESS"}
+        assert clock.now == 10**15
+
+
 def test_files_and_memory_are_always_ready(tmp_path: object) -> None:
     with Program(Wasi(stdin=b"abc", stdout=io.BytesIO(), preopens={"/": MemoryFS()})) as program:
         fd = program.open("file", oflags=CREAT)

@@ -207,8 +207,8 @@ def _hosts(required: bool = False) -> Callable[..., Any]:
     "--mem-dir",
     "mem_dirs",
     multiple=True,
-    metavar="GUEST",
-    help="Give the guest an empty directory in memory. Repeatable.",
+    metavar="[HOST::]GUEST",
+    help="Give the guest a directory in memory: an empty one, or a copy of HOST. Repeatable.",
 )
 @click.option(
     "--env",

@@ -75,10 +75,34 @@ class Plan:
         for each in self.dirs:
             text, read_only = (each.removesuffix(":ro"), True) if each.endswith(":ro") else (each, False)
             host, separator, guest = text.partition("::")
-            if not Path(host).is_dir():
-                raise click.BadParameter(f"{host}: no such directory", param_hint="--dir")
+            _check_directory(host, "--dir")
             found.append((host, guest if separator else host, read_only))
         return found
+
+    @property
+    def copies(self) -> list[tuple[str | None, str]]:
+        """The directories of ``--mem-dir``: what to copy of the host's (None: nothing), and its place."""
+        found: list[tuple[str | None, str]] = []
+        for each in self.mem_dirs:
+            host, separator, guest = each.partition("::")
+            if separator:
+                _check_directory(host, "--mem-dir")
+            found.append((host, guest) if separator else (None, each))
+        return found
+
+    def check_places(self) -> None:
+        """Refuse two directories in one place, of which the guest would see one."""
+        places = [guest for _, guest, _ in self.mounts] + [guest for _, guest in self.copies]
+        for place in places:
+            if not place:
+                raise click.UsageError("a directory for the guest without a name; write HOST::/ for its root")
+            if places.count(place) > 1:
+                raise click.UsageError(f"{place} is given to the guest twice")
+
+
+def _check_directory(host: str, option: str) -> None:
+    if not Path(host).is_dir():
+        raise click.BadParameter(f"{host}: no such directory", param_hint=option)
 
 
 def execute(plan: Plan) -> int:
@@ -148,6 +172,7 @@ def _wasi(
     wanted = {each.module for each in plan.module.imports} & set(WASI) - named
     if not wanted:
         return hosts
+    plan.check_places()
     if plan.wasi == "builtin":
         if plan.mem_dirs:
             raise click.UsageError("--mem-dir needs hostmod's own WASI; leave out --wasi builtin")
@@ -168,13 +193,16 @@ def _wasi(
 
 
 def _python_wasi(plan: Plan, decorators: list[Decorator]) -> HostModule:
-    from hostmod.wasi import MemoryFS, ReadOnly, Wasi
+    from hostmod.wasi import MemoryFS, ReadOnly, Wasi, WasiError
 
     preopens: dict[str, Any] = {}
     for host, guest, read_only in plan.mounts:
         preopens[guest] = ReadOnly(host) if read_only else host
-    for guest in plan.mem_dirs:
-        preopens[guest] = MemoryFS()
+    for copied, guest in plan.copies:
+        try:
+            preopens[guest] = MemoryFS() if copied is None else MemoryFS.copy_of(copied)
+        except WasiError:
+            raise click.BadParameter(f"{copied}: more than 64 MiB", param_hint="--mem-dir") from None
     cls: Any = decorate(Wasi, *decorators) if decorators else Wasi
     made: HostModule = cls(
         args=plan.argv,

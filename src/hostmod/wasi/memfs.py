@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMappin
 from typing import Any, ClassVar, TypeAlias
 
 from hostmod.wasi.abi import Errno, FdFlags, Filestat, FileType, WasiError, Whence
+from hostmod.wasi.mounts import ReadOnly, Tree, system_of
 from hostmod.wasi.system import MAX_OFFSET, Access, Directory, Entry, File
 
 Content: TypeAlias = "bytes | bytearray | memoryview | str | File | Mapping[str, Content]"
@@ -42,7 +43,14 @@ class _Node:
 
     def filestat(self) -> Filestat:
         return Filestat(
-            self.fs._dev, self.ino, self.filetype, self.nlink, self.size, self.atim, self.mtim, self.ctim
+            self.fs._dev,
+            self.ino,
+            int(self.filetype),
+            self.nlink,
+            self.size,
+            self.atim,
+            self.mtim,
+            self.ctim,
         )
 
     def set_times(self, atim: int | None, mtim: int | None) -> None:
@@ -51,6 +59,10 @@ class _Node:
         if mtim is not None:
             self.mtim = mtim
         self.ctim = self.fs._now()
+
+    def copy_times(self, found: Filestat) -> None:
+        """Take over when something was read and changed."""
+        self.atim, self.mtim = found.atim, found.mtim
 
     def changed(self) -> None:
         self.mtim = self.ctim = self.fs._now()
@@ -155,7 +167,7 @@ class _Given(_Node):
         return Filestat(
             self.fs._dev,
             self.ino,
-            found.filetype,
+            int(found.filetype),
             self.nlink,
             found.size,
             found.atim,
@@ -223,6 +235,14 @@ class _Directory(_Node, Directory):
         if not isinstance(child, _Directory):
             raise WasiError(Errno.NOTDIR)
         return child
+
+    def reach(self, names: list[str]) -> Directory | None:
+        found: _Node | None = self
+        for name in names:
+            if not isinstance(found, _Directory):
+                return None
+            found = found.children.get(name)
+        return found if isinstance(found, _Directory) else None
 
     def open_directory(self, name: str | None) -> Directory:
         return self if name is None else self.enter(name)
@@ -466,6 +486,73 @@ class MemoryFS(MutableMapping[str, Any]):
         self._root = _Directory(self)
         self._fill(self._root, contents or {})
 
+    @classmethod
+    def copy_of(
+        cls, tree: Tree, *, max_bytes: int = 64 << 20, clock: Callable[[], int] = time.time_ns
+    ) -> MemoryFS:
+        """Copy a directory of the host's, or another System, into memory: what a guest does to it stays there.
+
+        Links are copied, and never followed; two names of one file become two files. What is no file, directory or link
+        is left out, and so is a name that is no UTF-8.
+
+        Args:
+            tree: a path of the host's, or a System.
+            max_bytes: how much it holds, the copy included.
+            clock: as for one that starts empty.
+
+        Raises:
+            WasiError: NOSPC, if the copy is larger than `max_bytes`.
+            OSError: something in it cannot be read.
+
+        >>> sorted(MemoryFS.copy_of(MemoryFS({"a": b"1", "b": {"c": b"2"}})))
+        ['a', 'b/c']
+        """
+        fs = cls(max_bytes=max_bytes, clock=clock)
+        # Depth first, by hand: as many directories are open at a time as the tree is deep, and that may be deep.
+        opened: list[tuple[Directory, _Directory, Iterator[Entry]]] = []
+
+        def enter(source: Directory, target: _Directory) -> None:
+            opened.append((source, target, iter(())))
+            opened[-1] = (source, target, iter(list(source.entries(max_bytes // NODE_SIZE + 1))))
+
+        try:
+            enter(system_of(tree).root(), fs._root)
+            while opened:
+                source, target, entries = opened[-1]
+                entry = next(entries, None)
+                if entry is None:
+                    target.copy_times(source.filestat())
+                    opened.pop()
+                    source.close()
+                elif entry.filetype == FileType.DIRECTORY:
+                    target.create_directory(entry.name)
+                    enter(source.open_directory(entry.name), fs._walk(entry.name, start=target))
+                elif entry.filetype == FileType.SYMBOLIC_LINK:
+                    target.create_symlink(entry.name, source.read_link(entry.name))
+                    target.children[entry.name].copy_times(source.stat(entry.name))
+                elif entry.filetype == FileType.REGULAR_FILE:
+                    fs._copy_file(entry.name, source, target)
+        finally:
+            for source, *_ in opened:
+                source.close()
+        return fs
+
+    def _copy_file(self, name: str, source: Directory, target: _Directory) -> None:
+        file = source.open_file(name, Access())
+        try:
+            found = file.filestat()
+            if found.filetype != FileType.REGULAR_FILE:
+                return  # a stream of the embedder's, which may have no end
+            node = _Regular(self)
+            target._vacant(name)
+            target._add(name, node)
+            while data := file.read(1 << 20):
+                if node.write(data, node.size) < len(data):
+                    raise WasiError(Errno.NOSPC)
+            node.copy_times(found)
+        finally:
+            file.close()
+
     def root(self) -> Directory:
         return self._root
 
@@ -607,8 +694,6 @@ class ZipFS:
     """
 
     def __init__(self, archive: Any, *, max_bytes: int = 64 << 20) -> None:
-        from hostmod.wasi.mounts import ReadOnly
-
         self._fs = fs = MemoryFS(max_bytes=max_bytes)
         with zipfile.ZipFile(archive) as opened:
             for info in opened.infolist():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 
-from hostmod.wasi.abi import Errno, Filestat, FileType, WasiError, number_of
+from hostmod.wasi.abi import DIRECTORY, Errno, Filestat, FileType, WasiError, number_of
 from hostmod.wasi.system import Access, Directory, Entry, File, System
 
 Tree = str | os.PathLike[str] | System
@@ -190,7 +190,7 @@ class _MountDirectory(Directory):
     def filestat(self) -> Filestat:
         if self._inner is not None:
             return self._inner.filestat()
-        return Filestat(0, id(self._place) & (2**63 - 1), FileType.DIRECTORY, 2, 0, 0, 0, 0)
+        return Filestat(0, id(self._place) & (2**63 - 1), DIRECTORY, 2, 0, 0, 0, 0)
 
     def entries(self, limit: int) -> Iterable[Entry]:
         shown: list[Entry] = []

@@ -23,13 +23,13 @@ _OPEN_FILE = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 
 _FILE_MODE, _DIRECTORY_MODE = 0o666, 0o777  # less the umask
 
-_TYPES = {
-    _stat.S_IFREG: FileType.REGULAR_FILE,
-    _stat.S_IFDIR: FileType.DIRECTORY,
-    _stat.S_IFLNK: FileType.SYMBOLIC_LINK,
-    _stat.S_IFBLK: FileType.BLOCK_DEVICE,
-    _stat.S_IFCHR: FileType.CHARACTER_DEVICE,
-    _stat.S_IFSOCK: FileType.SOCKET_STREAM,
+_TYPES: dict[int, int] = {
+    _stat.S_IFREG: int(FileType.REGULAR_FILE),
+    _stat.S_IFDIR: int(FileType.DIRECTORY),
+    _stat.S_IFLNK: int(FileType.SYMBOLIC_LINK),
+    _stat.S_IFBLK: int(FileType.BLOCK_DEVICE),
+    _stat.S_IFCHR: int(FileType.CHARACTER_DEVICE),
+    _stat.S_IFSOCK: int(FileType.SOCKET_STREAM),
 }
 _FORMAT = 0o170000  # S_IFMT
 
@@ -47,15 +47,18 @@ _WHENCE = {Whence.SET: os.SEEK_SET, Whence.CUR: os.SEEK_CUR, Whence.END: os.SEEK
 
 def filestat_of(found: os.stat_result) -> Filestat:
     """Say in WASI's terms what the host says of a file."""
+    atim, mtim, ctim = found.st_atime_ns, found.st_mtime_ns, found.st_ctime_ns
+    if atim < 0 or mtim < 0 or ctim < 0:  # before 1970
+        atim, mtim, ctim = max(0, atim), max(0, mtim), max(0, ctim)
     return Filestat(
         found.st_dev & (2**64 - 1),
         found.st_ino,
-        _TYPES.get(found.st_mode & _FORMAT, FileType.UNKNOWN),
+        _TYPES.get(found.st_mode & _FORMAT, 0),
         found.st_nlink,
         found.st_size,
-        max(0, found.st_atime_ns),
-        max(0, found.st_mtime_ns),
-        max(0, found.st_ctime_ns),
+        atim,
+        mtim,
+        ctim,
     )
 
 
@@ -283,7 +286,7 @@ def _type_of(entry: os.DirEntry[str]) -> FileType:
         mode = entry.stat(follow_symlinks=False).st_mode
     except OSError:
         return FileType.UNKNOWN  # gone by now
-    return _TYPES.get(mode & _FORMAT, FileType.UNKNOWN)
+    return FileType(_TYPES.get(mode & _FORMAT, 0))
 
 
 def _check_kind(kind: int) -> None:

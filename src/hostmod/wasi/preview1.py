@@ -13,19 +13,18 @@ import os
 import random as _random
 import socket
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from struct import Struct, unpack
+from struct import Struct
 from typing import Annotated, Any
 
 from hostmod.errors import Exit
 from hostmod.link import HostModule
 from hostmod.module import function
-from hostmod.types import Bytes, Error, Int64, Pointer, StringType, Uint8, Uint16, Uint32, Uint64
+from hostmod.types import Bytes, BytesType, Error, Int64, Pointer, StringType, Uint8, Uint16, Uint32, Uint64
 from hostmod.wasi import abi
 from hostmod.wasi.abi import (
     DIRECTORY_RIGHTS,
     FILE_RIGHTS,
     PREOPEN_DIRECTORY,
-    SOCKET_RIGHTS,
     STREAM_RIGHTS,
     Advice,
     AdviceParam,
@@ -63,26 +62,35 @@ from hostmod.wasi.abi import (
     WhenceParam,
     errno_of,
     mask,
-    number_of,
 )
+from hostmod.wasi.buffers import Buffers, IoVec
+from hostmod.wasi.descriptors import Descriptor, Descriptors
 from hostmod.wasi.mounts import Tree, system_of
+from hostmod.wasi.opening import not_made, open_at
 from hostmod.wasi.sandbox import Walk
 from hostmod.wasi.sockets import SocketFile
 from hostmod.wasi.streams import Source, Target, input_of, output_of
-from hostmod.wasi.system import MAX_OFFSET, Access, Clock, Directory, File, FunctionClock, MachineClock
+from hostmod.wasi.strings import Strings, encoded
+from hostmod.wasi.system import MAX_OFFSET, Clock, FunctionClock, MachineClock
 from hostmod.wasi.waiting import Wanted, wait
 
-Path = Annotated[str, StringType(errors="surrogateescape")]
-"""A path as the guest passes it; `Wasi._walk` refuses what is no UTF-8 with an errno, where String would trap."""
+_TEXT = StringType()
 
-IoVec = Pointer[Uint64]
-"""The first of the guest's buffers: an address in the low half of the word, a length in bytes in the high half.
 
-Source: "iovec: Record" and "ciovec: Record", of which this is the little-endian form. A pointer costs less than an
-array, and most calls have one buffer.
-"""
+class PathType(BytesType):
+    """A path as the guest passes it, which shows as text.
 
-_LOW = 0xFFFF_FFFF
+    `Wasi._text` decodes it: what is no UTF-8 is refused with an errno, where String would trap, and what is too long is
+    not copied at all, for a guest's memory can be larger than the host has room for.
+    """
+
+    name = "Path"
+
+    def show(self, value: memoryview) -> str:
+        return _TEXT.show(str(value[:4096], "utf-8", "replace"))
+
+
+Path = Annotated[memoryview, PathType()]
 
 _DIRENT = Struct("<QQIB3x")
 """`Dirent`, for entries that are packed many at a time."""
@@ -94,39 +102,6 @@ _RIFLAGS, _SDFLAGS, _RIGHTS = mask(RiFlags), mask(SdFlags), mask(Rights)
 
 # Rights whose bits are asked for at each call, by a shorter way than through their class.
 _READ, _WRITE = Rights.FD_READ, Rights.FD_WRITE
-
-
-class Descriptor:
-    """What a descriptor of the guest's stands for: a directory or a file, and what may be done with it."""
-
-    __slots__ = ("directory", "entries", "file", "filetype", "flags", "inheriting", "name", "rights")
-
-    def __init__(
-        self,
-        file: File | None,
-        directory: Directory | None,
-        filetype: FileType,
-        rights: int,
-        inheriting: int = 0,
-        flags: int = 0,
-        name: bytes | None = None,
-    ) -> None:
-        self.file = file
-        self.directory = directory
-        self.filetype = filetype
-        self.rights = rights
-        self.inheriting = inheriting
-        self.flags = flags
-        self.name = name
-        """The name it was preopened under; None if it was not."""
-        self.entries: list[tuple[bytes, int, int]] | None = None
-        """What a directory held when it was last read from its start."""
-
-    def close(self) -> None:
-        """Let go of what it stands for."""
-        found = self.directory if self.file is None else self.file
-        if found is not None:
-            found.close()
 
 
 class Wasi(HostModule, name="wasi_snapshot_preview1", errors={OSError: errno_of}):
@@ -184,180 +159,52 @@ class Wasi(HostModule, name="wasi_snapshot_preview1", errors={OSError: errno_of}
         max_transfer: int = 1 << 26,
         max_subscriptions: int = 4096,
     ) -> None:
-        self._args = _Strings([_encoded("args", each) for each in args])
-        self._env = _Strings([_encoded("env", f"{key}={value}") for key, value in (env or {}).items()])
+        self._args = Strings([encoded("args", each) for each in args])
+        self._env = Strings([encoded("env", f"{key}={value}") for key, value in (env or {}).items()])
         self._clock = _clock_of(clock)
         self._time = self._clock.time
         self._clocks = _readers(self._clock)
         self._random = _random_of(random)
-        self._max_open_files = max_open_files
         self._max_entries = max_entries
         self._max_path = max_path
-        self._max_buffers = max_buffers
-        self._max_transfer = max_transfer
         self._max_subscriptions = max_subscriptions
-        self._open: dict[int, Descriptor] = {}
+        buffers = Buffers(max_buffers, max_transfer)
+        self._gather, self._fill = buffers.gather, buffers.fill
+        self._open = Descriptors(max_open_files)
         try:
-            self._add_stream(input_of(stdin), STREAM_RIGHTS & ~_WRITE)
-            self._add_stream(output_of(stdout), STREAM_RIGHTS & ~_READ)
-            self._add_stream(output_of(stderr), STREAM_RIGHTS & ~_READ)
+            self._open.add_file(input_of(stdin), STREAM_RIGHTS & ~_WRITE)
+            self._open.add_file(output_of(stdout), STREAM_RIGHTS & ~_READ)
+            self._open.add_file(output_of(stderr), STREAM_RIGHTS & ~_READ)
             for name, tree in (preopens or {}).items():
+                known = encoded("preopens", name)
                 root = system_of(tree).root()
-                self._add(
-                    Descriptor(
-                        None,
-                        root,
-                        FileType.DIRECTORY,
-                        DIRECTORY_RIGHTS,
-                        DIRECTORY_RIGHTS | FILE_RIGHTS,
-                        name=_encoded("preopens", name),
-                    )
-                )
-            self.socket_fds = [self._add_socket(SocketFile(each)) for each in sockets]
+                inheriting = DIRECTORY_RIGHTS | FILE_RIGHTS
+                self._open.add(Descriptor(None, root, DIRECTORY_RIGHTS, inheriting, name=known))
+            self.socket_fds = [self._open.add_socket(SocketFile(each)) for each in sockets]
         except BaseException:
             self.close()
             raise
 
     def close(self) -> None:
         """Close every descriptor; streams and sockets that the embedder gave stay open."""
-        while self._open:
-            _, descriptor = self._open.popitem()
-            descriptor.close()
+        self._open.close()
 
-    # -------------------------------------------------------------------------------------------- descriptors
+    # ------------------------------------------------------------------------------------------------- walking
 
-    def _add(self, descriptor: Descriptor) -> int:
-        """Give a descriptor the lowest number that is free; MFILE, and it is closed, if there is none."""
-        taken = self._open
-        fd = len(taken)
-        if fd >= self._max_open_files:
-            descriptor.close()
-            raise WasiError(Errno.MFILE)
-        if fd in taken or fd - 1 not in taken:
-            fd = next(fd for fd in range(len(taken) + 1) if fd not in taken)
-        taken[fd] = descriptor
-        return fd
-
-    def _add_stream(self, file: File, rights: int) -> int:
-        return self._add(Descriptor(file, None, file.filetype, rights))
-
-    def _add_socket(self, file: SocketFile, flags: int = 0) -> int:
-        return self._add(Descriptor(file, None, file.filetype, SOCKET_RIGHTS, SOCKET_RIGHTS, flags))
-
-    def _descriptor(self, fd: int, rights: int) -> Descriptor:
-        """Find a descriptor that has all of `rights`."""
-        found = self._open.get(fd)
-        if found is None:
-            raise WasiError(Errno.BADF)
-        if rights & ~found.rights:
-            raise WasiError(Errno.NOTCAPABLE)
-        return found
-
-    def _file(self, fd: int, rights: int) -> File:
-        """Find a file that has all of `rights`; ISDIR for a directory."""
-        found = self._open.get(fd)
-        if found is None:
-            raise WasiError(Errno.BADF)
-        file = found.file
-        if file is None:
-            raise WasiError(Errno.ISDIR)
-        if rights & ~found.rights:
-            raise WasiError(Errno.NOTCAPABLE)
-        return file
-
-    def _seekable(self, fd: int, rights: int) -> File:
-        """Find a file with a position that has all of `rights`."""
-        found = self._open.get(fd)
-        if found is not None and found.file is not None and found.filetype != FileType.REGULAR_FILE:
-            raise WasiError(Errno.SPIPE)
-        return self._file(fd, rights)
-
-    def _directory(self, fd: int, rights: int) -> Descriptor:
-        """Find a directory that has all of `rights`; NOTDIR for anything else."""
-        found = self._open.get(fd)
-        if found is None:
-            raise WasiError(Errno.BADF)
-        if found.directory is None:
-            raise WasiError(Errno.NOTDIR)
-        if rights & ~found.rights:
-            raise WasiError(Errno.NOTCAPABLE)
-        return found
-
-    def _socket(self, fd: int, rights: int) -> SocketFile:
-        """Find a socket that has all of `rights`; NOTSOCK for anything else."""
-        found = self._open.get(fd)
-        if found is None:
-            raise WasiError(Errno.BADF)
-        if not isinstance(found.file, SocketFile):
-            raise WasiError(Errno.NOTSOCK)
-        if rights & ~found.rights:
-            raise WasiError(Errno.NOTCAPABLE)
-        return found.file
-
-    def _walk(self, fd: int, rights: int, path: str) -> Walk:
+    def _walk(self, fd: int, rights: int, path: memoryview) -> Walk:
         """Walk a path from a directory that has all of `rights`."""
-        directory = self._directory(fd, rights).directory
-        assert directory is not None  # _directory has looked
-        self._check_path(path)
-        return Walk(directory, path)
+        directory = self._open.directory(fd, rights).directory
+        assert directory is not None  # `directory` has looked
+        return Walk(directory, self._text(path))
 
-    def _check_path(self, path: str) -> None:
-        """Refuse a path that is too long, or no UTF-8: bytes that are none have become surrogates."""
-        size = len(path)
-        if not path.isascii():
-            try:
-                size = len(path.encode())
-            except UnicodeEncodeError:
-                raise WasiError(Errno.ILSEQ) from None
-        if size > self._max_path:
+    def _text(self, path: memoryview) -> str:
+        """Decode a path, unless it is too long, or no UTF-8."""
+        if len(path) > self._max_path:
             raise WasiError(Errno.NAMETOOLONG)
-
-    # ------------------------------------------------------------------------------------------------ buffers
-
-    def _words(self, buffers: IoVec, count: int) -> Sequence[int]:
-        """Read where the guest's buffers are."""
-        if count > self._max_buffers:
-            raise WasiError(Errno.INVAL)
-        return unpack(f"<{count}Q", buffers.memory.read(buffers.offset, 8 * count))
-
-    def _gather(self, buffers: IoVec, count: int) -> bytes:
-        """Copy what the guest has in its buffers, up to `max_transfer` bytes."""
-        memory = buffers.memory
-        room = self._max_transfer
-        if count == 1:
-            word = buffers.load()
-            return memory.read(word & _LOW, min(word >> 32, room))
-        pieces = []
-        for word in self._words(buffers, count):
-            size = min(word >> 32, room)
-            pieces.append(memory.read(word & _LOW, size))
-            room -= size
-        return b"".join(pieces)
-
-    def _fill(self, buffers: IoVec, count: int, read: Callable[[int], bytes]) -> int:
-        """Read into the guest's buffers, up to `max_transfer` bytes, and return how many that were.
-
-        Every buffer has to be inside the guest's memory before anything is read, for what was read would be lost.
-        """
-        memory = buffers.memory
-        if count == 1:
-            word = buffers.load()
-            view = memory.view(word & _LOW, word >> 32)
-            data = read(min(word >> 32, self._max_transfer))
-            size = len(data)
-            view[:size] = data
-            return size
-        words = self._words(buffers, count)
-        for word in words:
-            memory.end(word & _LOW, word >> 32)
-        data = read(min(sum(word >> 32 for word in words), self._max_transfer))
-        at = 0
-        for word in words:
-            size = min(word >> 32, len(data) - at)
-            if size:
-                memory.view(word & _LOW, size)[:] = data[at : at + size]
-                at += size
-        return at
+        try:
+            return str(path, "utf-8")
+        except UnicodeDecodeError:
+            raise WasiError(Errno.ILSEQ) from None
 
     # ---------------------------------------------------------------------------------- arguments, environment
 
@@ -395,9 +242,11 @@ class Wasi(HostModule, name="wasi_snapshot_preview1", errors={OSError: errno_of}
     @function
     def clock_time_get(self, id: ClockIdParam, precision: Uint64, time: Pointer[Uint64]) -> Error:
         """Store the time of a clock; it is as exact as it can be, whatever `precision` would allow."""
-        if id >= _CLOCKS:
-            raise WasiError(Errno.INVAL)
-        time.store(self._clocks[id]())
+        try:
+            read = self._clocks[id]
+        except IndexError:
+            raise WasiError(Errno.INVAL) from None
+        time.store(read())
 
     @function
     def random_get(self, buf: Bytes) -> Error:
@@ -412,7 +261,7 @@ class Wasi(HostModule, name="wasi_snapshot_preview1", errors={OSError: errno_of}
     @function
     def fd_advise(self, fd: Uint32, offset: Uint64, len: Uint64, advice: AdviceParam) -> Error:
         """Say how a part of a file will be used."""
-        file = self._seekable(fd, Rights.FD_ADVISE)
+        file = self._open.seekable(fd, Rights.FD_ADVISE)
         if advice >= _ADVICE or offset > MAX_OFFSET or len > MAX_OFFSET:
             raise WasiError(Errno.INVAL)
         file.advise(offset, len, advice)
@@ -420,7 +269,7 @@ class Wasi(HostModule, name="wasi_snapshot_preview1", errors={OSError: errno_of}
     @function
     def fd_allocate(self, fd: Uint32, offset: Uint64, len: Uint64) -> Error:
         """Make room in a file."""
-        file = self._seekable(fd, Rights.FD_ALLOCATE)
+        file = self._open.seekable(fd, Rights.FD_ALLOCATE)
         if len == 0:
             raise WasiError(Errno.INVAL)
         if offset + len > MAX_OFFSET:
@@ -438,7 +287,7 @@ class Wasi(HostModule, name="wasi_snapshot_preview1", errors={OSError: errno_of}
     @function
     def fd_datasync(self, fd: Uint32) -> Error:
         """Bring a file's bytes to the disk."""
-        found = self._descriptor(fd, Rights.FD_DATASYNC)
+        found = self._open.any(fd, Rights.FD_DATASYNC)
         if found.file is not None:
             found.file.datasync()
         elif found.directory is not None:
@@ -447,7 +296,7 @@ class Wasi(HostModule, name="wasi_snapshot_preview1", errors={OSError: errno_of}
     @function
     def fd_sync(self, fd: Uint32) -> Error:
         """Bring a file to the disk."""
-        found = self._descriptor(fd, Rights.FD_SYNC)
+        found = self._open.any(fd, Rights.FD_SYNC)
         if found.file is not None:
             found.file.sync()
         elif found.directory is not None:
@@ -456,15 +305,13 @@ class Wasi(HostModule, name="wasi_snapshot_preview1", errors={OSError: errno_of}
     @function
     def fd_fdstat_get(self, fd: Uint32, stat: Pointer[Fdstat]) -> Error:
         """Store a descriptor's type, flags and rights."""
-        found = self._open.get(fd)
-        if found is None:
-            raise WasiError(Errno.BADF)
+        found = self._open.any(fd)
         stat.store(Fdstat(found.filetype, found.flags, found.rights, found.inheriting))
 
     @function
     def fd_fdstat_set_flags(self, fd: Uint32, flags: FdFlagsParam) -> Error:
         """Set a descriptor's flags."""
-        found = self._descriptor(fd, Rights.FD_FDSTAT_SET_FLAGS)
+        found = self._open.any(fd, Rights.FD_FDSTAT_SET_FLAGS)
         if flags & ~_FDFLAGS:
             raise WasiError(Errno.INVAL)
         if found.file is not None:
@@ -476,7 +323,7 @@ class Wasi(HostModule, name="wasi_snapshot_preview1", errors={OSError: errno_of}
     @function
     def fd_fdstat_set_rights(self, fd: Uint32, base: RightsParam, inheriting: RightsParam) -> Error:
         """Take rights from a descriptor; NOTCAPABLE for one that it does not have."""
-        found = self._descriptor(fd, 0)
+        found = self._open.any(fd)
         if base & ~found.rights or inheriting & ~found.inheriting:
             raise WasiError(Errno.NOTCAPABLE)
         found.rights = base
@@ -485,7 +332,7 @@ class Wasi(HostModule, name="wasi_snapshot_preview1", errors={OSError: errno_of}
     @function
     def fd_filestat_get(self, fd: Uint32, stat: Pointer[Filestat]) -> Error:
         """Store a file's attributes."""
-        found = self._descriptor(fd, Rights.FD_FILESTAT_GET)
+        found = self._open.any(fd, Rights.FD_FILESTAT_GET)
         if found.file is not None:
             stat.store(found.file.filestat())
         elif found.directory is not None:
@@ -494,7 +341,7 @@ class Wasi(HostModule, name="wasi_snapshot_preview1", errors={OSError: errno_of}
     @function
     def fd_filestat_set_size(self, fd: Uint32, size: Uint64) -> Error:
         """Cut a file, or fill it with zeros, to a size."""
-        file = self._file(fd, Rights.FD_FILESTAT_SET_SIZE)
+        file = self._open.file(fd, Rights.FD_FILESTAT_SET_SIZE)
         if size > MAX_OFFSET:
             raise WasiError(Errno.FBIG)
         file.set_size(size)
@@ -504,7 +351,7 @@ class Wasi(HostModule, name="wasi_snapshot_preview1", errors={OSError: errno_of}
         self, fd: Uint32, atim: Uint64, mtim: Uint64, fst_flags: FstFlagsParam
     ) -> Error:
         """Set a file's times."""
-        found = self._descriptor(fd, Rights.FD_FILESTAT_SET_TIMES)
+        found = self._open.any(fd, Rights.FD_FILESTAT_SET_TIMES)
         times = self._times(atim, mtim, fst_flags)
         if found.file is not None:
             found.file.set_times(*times)
@@ -524,14 +371,14 @@ class Wasi(HostModule, name="wasi_snapshot_preview1", errors={OSError: errno_of}
     @function
     def fd_read(self, fd: Uint32, iovs: IoVec, count: Uint32, nread: Pointer[Uint32]) -> Error:
         """Read from a file's position on."""
-        nread.store(self._fill(iovs, count, self._file(fd, _READ).read))
+        nread.store(self._fill(iovs, count, self._open.file(fd, _READ).read))
 
     @function
     def fd_pread(
         self, fd: Uint32, iovs: IoVec, count: Uint32, offset: Uint64, nread: Pointer[Uint32]
     ) -> Error:
         """Read from an offset on, and leave the position."""
-        file = self._seekable(fd, _READ | Rights.FD_SEEK)
+        file = self._open.seekable(fd, _READ | Rights.FD_SEEK)
         if offset > MAX_OFFSET:
             raise WasiError(Errno.INVAL)
         nread.store(self._fill(iovs, count, lambda size: file.pread(size, offset)))
@@ -539,14 +386,14 @@ class Wasi(HostModule, name="wasi_snapshot_preview1", errors={OSError: errno_of}
     @function
     def fd_write(self, fd: Uint32, iovs: IoVec, count: Uint32, nwritten: Pointer[Uint32]) -> Error:
         """Write at a file's position."""
-        nwritten.store(self._file(fd, _WRITE).write(self._gather(iovs, count)))
+        nwritten.store(self._open.file(fd, _WRITE).write(self._gather(iovs, count)))
 
     @function
     def fd_pwrite(
         self, fd: Uint32, iovs: IoVec, count: Uint32, offset: Uint64, nwritten: Pointer[Uint32]
     ) -> Error:
         """Write at an offset, and leave the position."""
-        file = self._seekable(fd, _WRITE | Rights.FD_SEEK)
+        file = self._open.seekable(fd, _WRITE | Rights.FD_SEEK)
         if offset > MAX_OFFSET:
             raise WasiError(Errno.INVAL)
         nwritten.store(file.pwrite(self._gather(iovs, count), offset))
@@ -559,7 +406,7 @@ class Wasi(HostModule, name="wasi_snapshot_preview1", errors={OSError: errno_of}
             found = self._open.get(fd)
             if found is not None and found.rights & Rights.FD_TELL:
                 needed = Rights.FD_TELL
-        file = self._seekable(fd, needed)
+        file = self._open.seekable(fd, needed)
         if whence > Whence.END:
             raise WasiError(Errno.INVAL)
         position.store(file.seek(offset, whence))
@@ -571,7 +418,7 @@ class Wasi(HostModule, name="wasi_snapshot_preview1", errors={OSError: errno_of}
         needed = Rights.FD_TELL
         if found is not None and found.rights & Rights.FD_SEEK:
             needed = Rights.FD_SEEK  # which implies FD_TELL
-        position.store(self._seekable(fd, needed).seek(0, Whence.CUR))
+        position.store(self._open.seekable(fd, needed).seek(0, Whence.CUR))
 
     @function
     def fd_renumber(self, fd: Uint32, to: Uint32) -> Error:
@@ -587,21 +434,15 @@ class Wasi(HostModule, name="wasi_snapshot_preview1", errors={OSError: errno_of}
     @function
     def fd_prestat_get(self, fd: Uint32, stat: Pointer[Prestat]) -> Error:
         """Store what a preopened descriptor is."""
-        stat.store(Prestat(PREOPEN_DIRECTORY, len(self._preopened(fd))))
+        stat.store(Prestat(PREOPEN_DIRECTORY, len(self._open.preopened(fd))))
 
     @function
     def fd_prestat_dir_name(self, fd: Uint32, path: Bytes) -> Error:
         """Store the name of a preopened directory."""
-        name = self._preopened(fd)
+        name = self._open.preopened(fd)
         if len(path) < len(name):
             raise WasiError(Errno.NAMETOOLONG)
         path[: len(name)] = name
-
-    def _preopened(self, fd: int) -> bytes:
-        found = self._open.get(fd)
-        if found is None or found.name is None:
-            raise WasiError(Errno.BADF)
-        return found.name
 
     @function
     def fd_readdir(self, fd: Uint32, buf: Bytes, cookie: Uint64, used: Pointer[Uint32]) -> Error:
@@ -610,7 +451,7 @@ class Wasi(HostModule, name="wasi_snapshot_preview1", errors={OSError: errno_of}
         A cookie is a place in the list that was made when the directory was last read from its start, so entries that
         come and go meanwhile neither repeat nor hide others.
         """
-        found = self._directory(fd, Rights.FD_READDIR)
+        found = self._open.directory(fd, Rights.FD_READDIR)
         entries = found.entries
         if entries is None or cookie == 0:
             entries = found.entries = self._list(found)
@@ -690,7 +531,7 @@ class Wasi(HostModule, name="wasi_snapshot_preview1", errors={OSError: errno_of}
             if old.must_be_directory and old.stat(follow=False).filetype == FileType.DIRECTORY:
                 raise WasiError(Errno.PERM)
             if new.must_be_directory:
-                raise _slash(new)
+                raise not_made(new)
             old.directory.link(old.name, new.directory.receiver(new.name), new.name)
 
     @function
@@ -716,7 +557,7 @@ class Wasi(HostModule, name="wasi_snapshot_preview1", errors={OSError: errno_of}
                     raise WasiError(Errno.INVAL)
             if oflags & OFlags.TRUNC:
                 needed |= Rights.PATH_FILESTAT_SET_SIZE
-        source = self._directory(fd, needed)
+        source = self._open.directory(fd, needed)
         # A right that no version of the specification knows is none that could be had.
         base &= _RIGHTS
         inheriting &= _RIGHTS
@@ -727,74 +568,16 @@ class Wasi(HostModule, name="wasi_snapshot_preview1", errors={OSError: errno_of}
             needed |= Rights.FD_DATASYNC
         if needed & ~source.inheriting:
             raise WasiError(Errno.NOTCAPABLE)
-        if len(self._open) >= self._max_open_files:
-            raise WasiError(Errno.MFILE)
+        self._open.check_room()
         assert source.directory is not None  # _directory has looked
-        self._check_path(path)
-        with Walk(source.directory, path) as walk:
-            found = self._open_at(walk, _follows(dirflags), oflags, base, inheriting, fdflags)
-        number = self._add(found)
+        with Walk(source.directory, self._text(path)) as walk:
+            found = open_at(walk, _follows(dirflags), oflags, base, inheriting, fdflags)
+        number = self._open.add(found)
         try:
             opened.store(number)
         except BaseException:
             self._open.pop(number).close()
             raise
-
-    def _open_at(
-        self, walk: Walk, follow: bool, oflags: int, base: int, inheriting: int, fdflags: int
-    ) -> Descriptor:
-        write = base & (Rights.FD_WRITE | Rights.FD_ALLOCATE | Rights.FD_FILESTAT_SET_SIZE) != 0
-        create = oflags & OFlags.CREAT != 0
-        exclusive = oflags & OFlags.EXCL != 0
-        access = Access(
-            base & _READ != 0 or not write, write, create, exclusive, oflags & OFlags.TRUNC != 0, fdflags
-        )
-        while True:
-            name = walk.name
-            if name is None:
-                if create and exclusive:
-                    raise WasiError(Errno.EXIST)
-                return self._opened_directory(walk, write, oflags, base, inheriting, fdflags)
-            directory = oflags & OFlags.DIRECTORY != 0 or walk.must_be_directory
-            try:
-                if directory and create:
-                    raise _slash(walk, missing=Errno.ISDIR)
-                if not directory:
-                    try:
-                        file = walk.directory.open_file(name, access)
-                    except (WasiError, OSError) as error:
-                        if create or number_of(error) != Errno.ISDIR:
-                            raise
-                    else:
-                        applying = FILE_RIGHTS if file.filetype == FileType.REGULAR_FILE else STREAM_RIGHTS
-                        return Descriptor(
-                            file, None, file.filetype, base & applying, inheriting & FILE_RIGHTS, fdflags
-                        )
-                return self._opened_directory(walk, write, oflags, base, inheriting, fdflags)
-            except (WasiError, OSError) as error:
-                if number_of(error) not in (Errno.LOOP, Errno.NOTDIR):
-                    raise
-                if not (follow or walk.must_be_directory):
-                    raise
-                if walk.directory.stat(name).filetype != FileType.SYMBOLIC_LINK:
-                    raise
-            walk.follow()
-
-    def _opened_directory(
-        self, walk: Walk, write: bool, oflags: int, base: int, inheriting: int, fdflags: int
-    ) -> Descriptor:
-        directory = walk.directory.open_directory(walk.name)
-        if write or oflags & OFlags.TRUNC:
-            directory.close()
-            raise WasiError(Errno.ISDIR)
-        return Descriptor(
-            None,
-            directory,
-            FileType.DIRECTORY,
-            base & DIRECTORY_RIGHTS,
-            inheriting & (DIRECTORY_RIGHTS | FILE_RIGHTS),
-            fdflags,
-        )
 
     @function
     def path_readlink(self, fd: Uint32, path: Path, buf: Bytes, used: Pointer[Uint32]) -> Error:
@@ -837,18 +620,18 @@ class Wasi(HostModule, name="wasi_snapshot_preview1", errors={OSError: errno_of}
     def path_symlink(self, old_path: Path, fd: Uint32, new_path: Path) -> Error:
         """Make a symbolic link; NOTCAPABLE for one that holds an absolute path, which nobody here could follow."""
         with self._walk(fd, Rights.PATH_SYMLINK, new_path) as walk:
-            self._check_path(old_path)
-            if not old_path:
+            target = self._text(old_path)
+            if not target:
                 raise WasiError(Errno.NOENT)
-            if "\0" in old_path:
+            if "\0" in target:
                 raise WasiError(Errno.INVAL)
-            if old_path.startswith("/"):
+            if target.startswith("/"):
                 raise WasiError(Errno.NOTCAPABLE)
             if walk.name is None:
                 raise WasiError(Errno.EXIST)
             if walk.must_be_directory:
-                raise _slash(walk)
-            walk.directory.create_symlink(walk.name, old_path)
+                raise not_made(walk)
+            walk.directory.create_symlink(walk.name, target)
 
     @function
     def path_unlink_file(self, fd: Uint32, path: Path) -> Error:
@@ -907,7 +690,7 @@ class Wasi(HostModule, name="wasi_snapshot_preview1", errors={OSError: errno_of}
         found = self._open.get(clock.id)
         if found is not None and found.file is not None and isinstance(found.file, SocketFile):
             needed = Rights.POLL_FD_READWRITE  # a listening socket is readable when it can accept
-        return Wanted(each.userdata, tag, file=self._file(clock.id, needed))
+        return Wanted(each.userdata, tag, file=self._open.file(clock.id, needed))
 
     @function
     def sched_yield(self) -> Error:
@@ -939,12 +722,11 @@ class Wasi(HostModule, name="wasi_snapshot_preview1", errors={OSError: errno_of}
     @function
     def sock_accept(self, fd: Uint32, flags: FdFlagsParam, accepted: Pointer[Uint32]) -> Error:
         """Accept a connection."""
-        file = self._socket(fd, Rights.SOCK_ACCEPT)
+        file = self._open.socket(fd, Rights.SOCK_ACCEPT)
         if flags & ~FdFlags.NONBLOCK:
             raise WasiError(Errno.INVAL)
-        if len(self._open) >= self._max_open_files:
-            raise WasiError(Errno.MFILE)
-        accepted.store(self._add_socket(file.accept(flags), flags))
+        self._open.check_room()
+        accepted.store(self._open.add_socket(file.accept(flags), flags))
 
     @function
     def sock_recv(
@@ -957,7 +739,7 @@ class Wasi(HostModule, name="wasi_snapshot_preview1", errors={OSError: errno_of}
         ro_flags: Pointer[Uint16],
     ) -> Error:
         """Receive from a socket."""
-        file = self._socket(fd, _READ)
+        file = self._open.socket(fd, _READ)
         if ri_flags & ~_RIFLAGS:
             raise WasiError(Errno.INVAL)
         cut = False
@@ -975,7 +757,7 @@ class Wasi(HostModule, name="wasi_snapshot_preview1", errors={OSError: errno_of}
         self, fd: Uint32, si_data: IoVec, count: Uint32, si_flags: Uint32, size: Pointer[Uint32]
     ) -> Error:
         """Send through a socket."""
-        file = self._socket(fd, _WRITE)
+        file = self._open.socket(fd, _WRITE)
         if si_flags:
             raise WasiError(Errno.INVAL)
         size.store(file.write(self._gather(si_data, count)))
@@ -983,7 +765,7 @@ class Wasi(HostModule, name="wasi_snapshot_preview1", errors={OSError: errno_of}
     @function
     def sock_shutdown(self, fd: Uint32, how: SdFlagsParam) -> Error:
         """End one or both directions of a socket."""
-        file = self._socket(fd, Rights.SOCK_SHUTDOWN)
+        file = self._open.socket(fd, Rights.SOCK_SHUTDOWN)
         if how == 0 or how & ~_SDFLAGS:
             raise WasiError(Errno.INVAL)
         file.shutdown(how)
@@ -993,45 +775,6 @@ def _follows(flags: int) -> bool:
     if flags & ~LookupFlags.SYMLINK_FOLLOW:
         raise WasiError(Errno.INVAL)
     return flags != 0
-
-
-def _slash(walk: Walk, missing: Errno = Errno.NOENT) -> Exception:
-    """Return what to say of a path that ends in a slash where no directory is to be made."""
-    try:
-        found = walk.stat(follow=True)
-    except (WasiError, OSError) as error:
-        return WasiError(missing) if number_of(error) == Errno.NOENT else error
-    return WasiError(Errno.EXIST if found.filetype == FileType.DIRECTORY else Errno.NOTDIR)
-
-
-class _Strings:
-    """Strings as `args_get` and `environ_get` store them: some programs ask for their environment at each call."""
-
-    __slots__ = ("_data", "_pack", "_starts", "count", "size")
-
-    def __init__(self, strings: Sequence[bytes]) -> None:
-        self._data = b"".join(strings)
-        self._starts = [sum(map(len, strings[:index])) for index in range(len(strings))]
-        self._pack = Struct(f"<{len(strings)}I").pack
-        self.count = len(strings)
-        self.size = len(self._data)
-
-    def store(self, pointers: Pointer[Uint32], buffer: Pointer[Uint8]) -> None:
-        """Store the strings, and where they are."""
-        memory, base = pointers.memory, buffer.offset
-        data = memory.view(base, self.size)
-        memory.view(pointers.offset, 4 * self.count)[:] = self._pack(
-            *[base + start for start in self._starts]
-        )
-        data[:] = self._data
-
-
-def _encoded(what: str, value: str | bytes) -> bytes:
-    """Return a string as the guest gets it; arguments and variables end with a NUL, and hold no other."""
-    data = os.fsencode(value)
-    if b"\0" in data:
-        raise ValueError(f"Wasi({what}=): {value!r}, expected no NUL characters")
-    return data if what == "preopens" else data + b"\0"
 
 
 def _clock_of(clock: Clock | Callable[[], int] | None) -> Clock:

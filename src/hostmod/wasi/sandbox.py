@@ -21,7 +21,7 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Self
 
-from hostmod.wasi.abi import Errno, Filestat, FileType, WasiError, number_of
+from hostmod.wasi.abi import DIRECTORY, SYMBOLIC_LINK, Errno, Filestat, WasiError, number_of
 from hostmod.wasi.system import Directory
 
 MAX_LINKS = 40
@@ -170,10 +170,10 @@ class Walk:
             if self.name is None:
                 return self.directory.filestat()
             found = self.directory.stat(self.name)
-            if found.filetype == FileType.SYMBOLIC_LINK and (follow or self.must_be_directory):
+            if found.filetype == SYMBOLIC_LINK and (follow or self.must_be_directory):
                 self.follow()
                 continue
-            if self.must_be_directory and found.filetype != FileType.DIRECTORY:
+            if self.must_be_directory and found.filetype != DIRECTORY:
                 raise WasiError(Errno.NOTDIR)
             return found
 

@@ -85,7 +85,7 @@ class _Stream(File):
                 pass
             else:
                 size = found.st_size if stat.S_ISREG(found.st_mode) else 0
-        return Filestat(0, 0, self.filetype, 1, size, 0, 0, 0)
+        return Filestat(0, 0, int(self.filetype), 1, size, 0, 0, 0)
 
     def set_flags(self, flags: int) -> None:
         self._nonblocking = bool(flags & FdFlags.NONBLOCK)
@@ -230,8 +230,10 @@ class OutputStream(_Stream):
                 self._flush()
         except ValueError as error:
             raise _checked(self._stream, error) from error
-        if isinstance(written, int) and not isinstance(written, bool):
+        if type(written) is int:
             return written
+        if isinstance(written, int) and not isinstance(written, bool):
+            return int(written)
         if isinstance(self._stream, io.RawIOBase):
             raise WasiError(Errno.AGAIN)  # it took nothing, and says None
         return len(data)

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import NamedTuple, Protocol, runtime_checkable
 
-from hostmod.wasi.abi import ClockId, Errno, Filestat, FileType, WasiError
+from hostmod.wasi.abi import DIRECTORY, ClockId, Errno, Filestat, FileType, WasiError
 
 MAX_OFFSET = 2**63 - 1
 """The largest offset in a file, in bytes: what POSIX's off_t and WASI's filedelta hold."""
@@ -78,7 +78,7 @@ class File:
 
     def filestat(self) -> Filestat:
         """Return its attributes."""
-        return Filestat(0, 0, self.filetype, 1, 0, 0, 0, 0)
+        return Filestat(0, 0, int(self.filetype), 1, 0, 0, 0, 0)
 
     def set_size(self, size: int) -> None:
         """Cut it, or fill it with zeros, to `size` bytes."""
@@ -127,7 +127,7 @@ class Directory:
 
     def filestat(self) -> Filestat:
         """Return its own attributes."""
-        return Filestat(0, 0, FileType.DIRECTORY, 1, 0, 0, 0, 0)
+        return Filestat(0, 0, DIRECTORY, 1, 0, 0, 0, 0)
 
     def entries(self, limit: int) -> Iterable[Entry]:
         """List what is in it, without ``.`` and ``..``, in any order; it may stop after `limit` entries."""

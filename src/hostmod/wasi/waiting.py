@@ -6,7 +6,7 @@ import select
 from typing import NamedTuple
 
 from hostmod.wasi.abi import EventType
-from hostmod.wasi.system import MAX_SLEEP, Clock, File
+from hostmod.wasi.system import MAX_SLEEP, Clock, File, FunctionClock, MachineClock
 
 LOOK = 10_000_000
 """Nanoseconds between looks at a file that has no descriptor to wait on."""
@@ -36,11 +36,14 @@ def wait(wanted: list[Wanted], clock: Clock, at_once: bool = False) -> list[Happ
         if not files:
             clock.sleep(rest or 0)
             continue
-        found = _poll(files, rest)
+        virtual = rest is not None and not isinstance(clock, MachineClock | FunctionClock)
+        found = _poll(files, 0 if virtual else rest)
         if found:
             # A descriptor that is ready while its file knows of nothing is one whose other side is gone.
             happened, _ = _look(wanted, clock)
             return happened or [(each, 0, True) for each in found]
+        if virtual:
+            clock.sleep(rest or 0)  # real time would pass, and none of this clock's
 
 
 def _look(wanted: list[Wanted], clock: Clock) -> tuple[list[Happened], int | None]:
