@@ -15,8 +15,9 @@ import pytest
 
 import hostmod
 from hostmod import HostModule, function
+from hostmod.recorder import Recorder
 from hostmod.testing import call
-from hostmod.types import Bytes, Caller, Error, Int32, List, Pointer, String, Uint32
+from hostmod.types import Bytes, Caller, Error, ExternRef, Int32, List, Pointer, String, Uint32
 
 
 class Kv(HostModule, name="kv", errors={KeyError: 2}):
@@ -66,6 +67,30 @@ def test_what_traps_the_guest_is_shown_with_its_exception() -> None:
     assert traced("bug", Pointer.new(Uint32)) == [
         'kv::get(key="bug", count=&0) = ! RuntimeError: boom <time>'
     ]
+
+
+def test_a_guests_text_takes_one_line_and_controls_no_terminal() -> None:
+    lines: list[str] = []
+
+    class Says(HostModule, name="says"):
+        @function
+        def say(self, text: String, odd: ExternRef) -> None:
+            raise RuntimeError(f"cannot say {text}")
+
+    class Odd:
+        def __repr__(self) -> str:
+            return "odd\nkv::get() = OK"
+
+    logger = logging.getLogger("test.says")
+    logger.addHandler(handler := logging.Handler())
+    handler.emit = lambda record: lines.append(record.getMessage())  # type: ignore[method-assign]  # a test's own
+    logger.propagate = False
+    recorder = Recorder()
+    made = hostmod.decorate(Says, hostmod.trace(lines.append), hostmod.log(logger, logging.ERROR), recorder)
+    with pytest.raises(RuntimeError, match="cannot say"):
+        call(made().say, "a\n\x1b[2Jb\u202ec", Odd())
+    assert len(lines) == 2
+    assert all(line.isprintable() for line in (*lines, *recorder.lines)), lines
 
 
 def test_buffers_and_lists_are_shown_before_and_after_and_the_caller_not_at_all() -> None:
