@@ -210,6 +210,7 @@ def test_invoke_parses_arguments_by_the_guests_signature(
         ),
         pytest.param(["--invoke", "memory", "guest.wat"], "exports no function 'memory'", id="no function"),
         pytest.param(["--no-such-option", "guest.wat"], "No such option", id="no such option"),
+        pytest.param(["start.wat"], "_start(i32) -> () takes arguments; write --invoke _start", id="_start"),
         pytest.param(["--dir", "nowhere", "wasi.wat"], "nowhere: no such directory", id="no such directory"),
         pytest.param([], "Missing argument", id="no guest"),
     ],
@@ -217,6 +218,7 @@ def test_invoke_parses_arguments_by_the_guests_signature(
 def test_a_wrong_command_line_is_exit_code_2_and_says_what_is_wrong(
     folder: Path, arguments: list[str], message: str
 ) -> None:
+    (folder / "start.wat").write_text('(module (func (export "_start") (param i32)))', "utf-8")
     (folder / "wasi.wat").write_text(
         '(module (import "wasi_snapshot_preview1" "proc_exit" (func (param i32))) (memory (export "memory") 1))',
         "utf-8",

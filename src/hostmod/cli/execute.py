@@ -207,6 +207,10 @@ def _run(plan: Plan, guest: Guest) -> int:
         raise click.UsageError(
             f"{plan.guest} exports no _start; name a function with --invoke: {', '.join(known)}"
         )
+    start = guest.instance.exports(guest.store)["_start"]
+    if isinstance(start, wasmtime.Func) and start.type(guest.store).params:
+        signature = core_signature(start.type(guest.store))
+        raise click.UsageError(f"{plan.guest}: _start{signature} takes arguments; write --invoke _start")
     runner = getattr(guest, "run", None)
     if runner is not None:
         return int(runner() or 0)
