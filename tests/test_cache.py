@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -127,6 +129,17 @@ def test_what_was_used_longest_ago_goes_when_there_is_too_much(cache: ModuleCach
     load(cache, OTHER)
     assert len(files(cache)) == 1
     assert cache.holds(OTHER)
+
+
+def test_what_a_writer_left_that_was_ended_goes_after_an_hour(cache: ModuleCache) -> None:
+    assert cache.folder is not None
+    cache.folder.mkdir(parents=True, exist_ok=True)
+    old, new = cache.folder / ".old.new", cache.folder / ".young.new"
+    for path in (old, new):
+        path.write_bytes(b"half of it")
+    os.utime(old, (time.time() - 3700,) * 2)
+    cache.load("(module)")
+    assert (old.exists(), new.exists()) == (False, True)
 
 
 def test_the_folder_is_the_platforms(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

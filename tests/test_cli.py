@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -209,6 +210,7 @@ def test_invoke_parses_arguments_by_the_guests_signature(
         ),
         pytest.param(["--invoke", "memory", "guest.wat"], "exports no function 'memory'", id="no function"),
         pytest.param(["--no-such-option", "guest.wat"], "No such option", id="no such option"),
+        pytest.param(["start.wat"], "_start(i32) -> () takes arguments; write --invoke _start", id="_start"),
         pytest.param(["--dir", "nowhere", "wasi.wat"], "nowhere: no such directory", id="no such directory"),
         pytest.param([], "Missing argument", id="no guest"),
     ],
@@ -216,6 +218,7 @@ def test_invoke_parses_arguments_by_the_guests_signature(
 def test_a_wrong_command_line_is_exit_code_2_and_says_what_is_wrong(
     folder: Path, arguments: list[str], message: str
 ) -> None:
+    (folder / "start.wat").write_text('(module (func (export "_start") (param i32)))', "utf-8")
     (folder / "wasi.wat").write_text(
         '(module (import "wasi_snapshot_preview1" "proc_exit" (func (param i32))) (memory (export "memory") 1))',
         "utf-8",
@@ -253,6 +256,63 @@ def test_what_cannot_run_is_exit_code_1_and_one_message(
     assert message in err
     assert err.startswith("hostmod: ")
     assert out == ""
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("times=abc", "option times is 'abc', expected a value of type int"),
+        ("tims=1", "Greeter has no option 'tims', expected greeting, times, path"),
+        ("hello", "option 'hello', expected name=value; write Class(name=value, name=value)"),
+    ],
+    ids=["of another type", "unknown", "without a name"],
+)
+def test_an_option_that_does_not_fit_says_what_would(options: str, message: str) -> None:
+    err = run("run", "--host", f"hosts.py:Greeter({options})", "guest.wat", code=1)[1]
+    assert err == f"hostmod: hosts.py:Greeter({options}): {message}\n"
+
+
+def test_a_message_says_what_can_be_given_on_the_command_line_and_no_more() -> None:
+    assert run("run", "none.wasm", code=1)[1] == "hostmod: none.wasm: no such guest\n"
+    assert run("run", "hosts.py", code=1)[1].endswith(
+        "expected a WebAssembly module (a .wasm or .wat file)\n"
+    )
+
+
+HOSTILE = r"""
+(module
+  (import "greeter\0aguest.wat: ok" "x\1b[2J[bold]" (func))
+  (import "greeter" "h\c3\a9llo\0a  forged" (func))
+  (func (export "turned \e2\80\ae round")))
+"""
+
+
+def test_names_of_a_guest_cannot_write_lines_of_their_own_or_control_the_terminal(folder: Path) -> None:
+    (folder / "hostile.wat").write_text(HOSTILE, "utf-8")
+    for command, code in (
+        (["inspect"], 0),
+        (["inspect", "--host", "hosts.py:Greeter"], 1),
+        (["run"], 1),
+        (["run", "--host", "hosts.py:Greeter"], 1),
+        (["check", "hosts.py:Greeter"], 1),
+        (["stubs"], 0),
+    ):
+        text = "".join(run(*command, "hostile.wat", code=code))
+        assert all(char.isprintable() or char == "\n" for char in text), command
+        assert not any(line.lstrip().startswith(("guest.wat: ok", "forged")) for line in text.splitlines())
+    out = run("inspect", "hostile.wat")[0]
+    assert "  greeter\\nguest.wat: ok " in out
+    assert " x\\x1b[2J[bold] " in out
+
+
+def test_what_standard_output_has_no_character_for_is_shown_by_its_number(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "named.wat").write_text('(module (func (export "h\\c3\\a9llo")))', "utf-8")
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    assert "h\\xe9llo" in run("inspect", "named.wat")[0]
+    (folder / "accents.py").write_text(HOSTS.replace("Says hello.", "Says «hé»."), "utf-8")
+    assert "Says «hé»." in run("bindgen", "c", "accents.py:Greeter")[0]  # code is in UTF-8
 
 
 def test_debug_shows_the_traceback() -> None:
@@ -309,6 +369,9 @@ def test_profile_prints_a_table_and_writes_a_timeline(folder: Path) -> None:
         "max",
         "errors",
     ]
+    assert "no such" not in run("run", "--profile", ".", "--host", "hosts.py:Greeter", "guest.wat", code=2)[0]
+    out, err = run("run", "--profile", "no/x", "--host", "hosts.py:Greeter", "guest.wat", code=1)
+    assert (out, err) == ("", "hostmod: no/x: No such file or directory\n")  # before the guest runs
     events = json.loads((folder / "calls.json").read_text("utf-8"))["traceEvents"]
     assert [event["name"] for event in events if event["ph"] == "X"] == ["greeter::greet"]
 
@@ -359,6 +422,32 @@ def test_a_closed_pipe_ends_it_quietly() -> None:
         err = process.stderr.read()
         process.stderr.close()
         assert (process.wait(60), err) == (141, b""), command
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="its shell closes no streams")
+@pytest.mark.parametrize(
+    "command", [["--version"], ["--help"], ["inspect", "guest.wat"], ["stubs", "guest.wat"]]
+)
+def test_standard_output_that_is_closed_or_full_is_no_traceback(command: list[str]) -> None:
+    line = f"{shlex.join([sys.executable, '-m', 'hostmod', *command])}"
+    closed = subprocess.run(f"{line} >&-", shell=True, capture_output=True, encoding="utf-8", check=False)
+    assert (closed.returncode, closed.stderr) == (0, "")
+    pipe = subprocess.Popen(
+        [sys.executable, "-m", "hostmod", *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert pipe.stdout is not None
+    assert pipe.stderr is not None
+    pipe.stdout.close()
+    with pipe.stderr:
+        assert (pipe.stderr.read(), pipe.wait(60)) == (b"", 141)
+    if Path("/dev/full").exists():
+        full = subprocess.run(
+            f"{line} >/dev/full", shell=True, capture_output=True, encoding="utf-8", check=False
+        )
+        assert full.returncode == 1
+        assert full.stderr.startswith("hostmod: ")
+        assert "No space left on device" in full.stderr
+        assert full.stderr.count("\n") == 1
 
 
 # --------------------------------------------------------------------------------------------------------------- wasi

@@ -10,14 +10,14 @@ import pytest
 import hostmod
 from hostmod import HostModule, function
 from hostmod.testing import call
-from hostmod.types import Bytes, Caller, Error, Int32, Optional, String
+from hostmod.types import Bytes, Caller, Error, Int32, Optional, String, Uint64
 
 pytest.importorskip("opentelemetry.sdk", reason="opentelemetry-sdk is not installed")
 
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from opentelemetry.trace import StatusCode
+from opentelemetry.trace import StatusCode, Tracer
 
 
 class Kv(HostModule, name="kv", errors={KeyError: 2}):
@@ -43,11 +43,15 @@ def spans() -> InMemorySpanExporter:
     return InMemorySpanExporter()
 
 
-@pytest.fixture
-def kv(spans: InMemorySpanExporter) -> type[Kv]:
+def tracer_of(spans: InMemorySpanExporter) -> Tracer:
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(spans))
-    return hostmod.decorate(Kv, hostmod.otel(provider.get_tracer("test")))
+    return provider.get_tracer("test")
+
+
+@pytest.fixture
+def kv(spans: InMemorySpanExporter) -> type[Kv]:
+    return hostmod.decorate(Kv, hostmod.otel(tracer_of(spans)))
 
 
 def test_a_span_carries_the_function_its_arguments_and_its_result(
@@ -100,12 +104,22 @@ def test_nested_calls_are_children(kv: type[Kv], spans: InMemorySpanExporter) ->
     assert inner.parent.span_id == outer.context.span_id
 
 
+@pytest.mark.parametrize("value", [2**63 - 1, 2**63, 2**64 - 1])
+def test_integers_that_an_attribute_cannot_hold_are_text(value: int, spans: InMemorySpanExporter) -> None:
+    class Echo(HostModule, name="echo"):
+        @function
+        def echo(self, value: Uint64) -> Uint64:
+            return value
+
+    call(hostmod.decorate(Echo, hostmod.otel(tracer_of(spans)))().echo, value)
+    (span,) = spans.get_finished_spans()
+    expected = value if value < 2**63 else str(value)
+    attributes = span.attributes or {}
+    assert attributes["hostmod.argument.value"] == attributes["hostmod.result"] == expected
+
+
 def test_arguments_can_be_left_out(spans: InMemorySpanExporter) -> None:
-    provider = TracerProvider()
-    provider.add_span_processor(SimpleSpanProcessor(spans))
-    call(
-        hostmod.decorate(Kv, hostmod.otel(provider.get_tracer("test"), arguments=False))().get, "a", b"secret"
-    )
+    call(hostmod.decorate(Kv, hostmod.otel(tracer_of(spans), arguments=False))().get, "a", b"secret")
     assert set(spans.get_finished_spans()[0].attributes or {}) == {"code.namespace", "code.function.name"}
 
 

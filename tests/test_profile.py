@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import hostmod
 from hostmod import HostModule, function
-from hostmod.types import Bool, Error
+from hostmod.types import Bool, Caller, Error, Int32
 
 
 class Work(HostModule, name="work"):
@@ -85,23 +87,115 @@ def test_the_table_has_a_line_for_each_function(monkeypatch: pytest.MonkeyPatch)
     assert row.split() == ["work::step", "2", "3ms", "1.5ms", "1µs", "3ms", "3ms", "0"]
 
 
+def assert_trace_events(document: Any) -> dict[int, list[dict[str, Any]]]:
+    """Check a document against the format; returns the calls of each thread, in the order of their starts.
+
+    Source: "Trace Event Format" (Google, 2016): JSON object format, metadata and complete events. Perfetto reads pid
+    and tid as unsigned numbers of 32 bits (src/trace_processor/importers/json), and takes the pid for any other tid.
+    """
+    assert document["displayTimeUnit"] in ("ms", "ns")
+    named: dict[int, str] = {}
+    calls: dict[int, list[dict[str, Any]]] = {}
+    for event in document["traceEvents"]:
+        assert isinstance(event["name"], str)
+        assert event["pid"] == os.getpid()
+        assert isinstance(event["tid"], int)
+        assert 0 <= event["tid"] < 2**32
+        if event["ph"] == "M":
+            assert event["name"] in ("process_name", "thread_name")
+            assert set(event) == {"name", "ph", "pid", "tid", "args"}
+            assert isinstance(event["args"]["name"], str)
+            if event["name"] == "thread_name":
+                assert event["tid"] not in named
+                named[event["tid"]] = event["args"]["name"]
+        else:
+            assert event["ph"] == "X"
+            assert set(event) == {"name", "cat", "ph", "ts", "dur", "pid", "tid"}
+            assert isinstance(event["cat"], str)
+            assert event["ts"] >= 0 <= event["dur"]  # microseconds, as integers or with a fraction
+            calls.setdefault(event["tid"], []).append(event)
+    assert set(calls) <= set(named)
+    for each in calls.values():
+        assert_nested(each)
+    return calls
+
+
+def assert_nested(events: list[dict[str, Any]]) -> None:
+    """Of one thread's calls, each starts where the one before it does or later, and ends before those around it."""
+    open_: list[float] = []
+    last = 0.0
+    for event in events:
+        start, stop = event["ts"], event["ts"] + event["dur"]
+        assert start >= last
+        last = start
+        while open_ and open_[-1] <= start:
+            open_.pop()
+        assert not open_ or stop <= open_[-1] + 1e-6
+        open_.append(stop)
+
+
+def exported(profile: hostmod.Profile) -> Any:
+    out = io.StringIO()
+    profile.export(out)
+    return json.loads(out.getvalue(), parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+
+
 def test_the_timeline_is_in_the_chrome_trace_event_format(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     profiled(durations(2000, 500), monkeypatch).export(tmp_path / "calls.json")
     document = json.loads((tmp_path / "calls.json").read_text("utf-8"))
-    process, thread, first, second = document["traceEvents"]
-    assert (process["ph"], process["name"]) == ("M", "process_name")
-    assert (thread["ph"], thread["name"], thread["args"]) == ("M", "thread_name", {"name": "MainThread"})
-    assert (first["ph"], first["name"], first["cat"], first["ts"], first["dur"]) == (
-        "X",
-        "work::step",
-        "work",
-        0,
-        2.0,
-    )
-    assert (second["ts"], second["dur"]) == (2.01, 0.5)
-    assert first["tid"] == thread["tid"] == threading.get_ident()
+    ((tid, events),) = assert_trace_events(document).items()
+    assert [(each["name"], each["cat"], each["ts"], each["dur"]) for each in events] == [
+        ("work::step", "work", 0, 2.0),
+        ("work::step", "work", 2.01, 0.5),
+    ]
+    process, thread = (event for event in document["traceEvents"] if event["ph"] == "M")
+    assert (process["name"], thread["name"]) == ("process_name", "thread_name")
+    assert (thread["args"], thread["tid"]) == ({"name": "MainThread"}, tid)
+
+
+def test_a_timeline_of_nothing_is_in_the_format_too() -> None:
+    assert assert_trace_events(exported(hostmod.profile())) == {}
+
+
+def test_inner_calls_lie_inside_of_outer_ones_and_come_after_them() -> None:
+    class Nest(HostModule, name="nest"):
+        @function
+        def outer(self, caller: Caller, depth: Int32) -> None:
+            inner: Any = caller["inner"]
+            for _ in range(2):
+                inner(caller.raw, depth)
+
+        @function
+        def leaf(self) -> None: ...
+
+    guest = """(module (import "nest" "outer" (func $outer (param i32))) (import "nest" "leaf" (func $leaf))
+        (func $inner (export "inner") (param i32)
+            (call $leaf)
+            (if (local.get 0) (then (call $outer (i32.sub (local.get 0) (i32.const 1)))))))"""
+    profile = hostmod.profile()
+    with hostmod.instantiate(guest, hostmod.decorate(Nest, profile)) as made:
+        made.exports.inner(3)
+    (events,) = assert_trace_events(exported(profile)).values()
+    assert [event["name"].partition("::")[2] for event in events[:5]] == [
+        "leaf", "outer", "leaf", "outer", "leaf",
+    ]  # fmt: skip
+    assert len(events) == profile.functions["nest::outer"].count + profile.functions["nest::leaf"].count == 22
+
+
+def test_threads_have_numbers_and_names_of_their_own_even_where_python_uses_one_again() -> None:
+    profile = hostmod.profile()
+    instance = hostmod.decorate(Work, profile)()
+    step = type(instance).functions["step"].func
+    for name in ("first", "second"):  # one after the other: most systems give both the same identifier
+        thread = threading.Thread(target=step, args=(instance,), name=name)
+        thread.start()
+        thread.join()
+    document = exported(profile)
+    assert len(assert_trace_events(document)) == 2
+    names = [event["args"]["name"] for event in document["traceEvents"] if event["name"] == "thread_name"]
+    assert names == ["first", "second"]
 
 
 def test_calls_of_many_threads_are_all_counted() -> None:

@@ -49,7 +49,7 @@ def run(folder: Path) -> str:
 def test_fixtures_call_and_record_and_failures_name_the_function_and_the_byte(tmp_path: Path) -> None:
     out = run(tmp_path)
     assert "2 failed, 2 passed" in out
-    assert "GuardError: kv.overrun: byte 1 after its end of byte was written (0x07" in out
+    assert "GuardError: kv.overrun: byte 1 after the end of byte was written (0x07" in out
 
 
 def test_lists_of_calls_that_differ_are_explained_one_call_a_line(tmp_path: Path) -> None:

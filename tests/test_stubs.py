@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import types
 
 import pytest
@@ -42,6 +43,15 @@ def test_a_skeleton_has_a_class_for_each_module_and_fits_the_guest() -> None:
 def test_any_name_becomes_a_method_that_serves_it(name: str) -> None:
     _, module, guest = skeleton(f'(module (import "m" "{name}" (func (param i32) (result i32))))')
     module.M.check(guest)
+
+
+@pytest.mark.parametrize("name", ["'", '"', "\\'", '\\"', "\\\\'", "'\"\\", '"""', "a\nb\x1b\\", "{}", "é→"])
+def test_a_literal_is_the_name_whatever_is_in_it(name: str) -> None:
+    from hostmod.stubs import _string
+
+    literal = _string(name)
+    assert ast.literal_eval(literal) == name
+    assert literal[0] == literal[-1] == '"'
 
 
 def test_names_that_would_meet_stay_apart() -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 import hostmod
-from hostmod import ErrnoError, HostModule, SegmentationFault, function
+from hostmod import PAGE_SIZE, ErrnoError, HostModule, SegmentationFault, function
 from hostmod.testing import GUARD, GUARD_LENGTH, GuardError, call
 from hostmod.types import (
     Array,
@@ -143,8 +145,8 @@ def test_an_errno_is_raised_and_another_error_is_itself() -> None:
 
 
 @pytest.mark.parametrize(("distance", "says"), [
-    (1, "byte 1 after its end of at was written"), (GUARD_LENGTH, f"byte {GUARD_LENGTH} after its end of at"),
-    (-1, "byte 1 before its start"), (-GUARD_LENGTH, f"byte {GUARD_LENGTH} before its start"),
+    (1, "byte 1 after the end of at was written"), (GUARD_LENGTH, f"byte {GUARD_LENGTH} after the end of at"),
+    (-1, "byte 1 before the start of at"), (-GUARD_LENGTH, f"byte {GUARD_LENGTH} before the start of at"),
 ])  # fmt: skip
 def test_a_write_outside_of_an_argument_is_found(distance: int, says: str) -> None:
     with pytest.raises(GuardError, match=rf"subject\.outside: {says}") as caught:
@@ -153,6 +155,30 @@ def test_a_write_outside_of_an_argument_is_found(distance: int, says: str) -> No
     assert abs(caught.value.distance) in (abs(distance), abs(distance) - 1)
     assert isinstance(caught.value, AssertionError)
     call(Subject().outside, Pointer.new(Uint8), 0)
+
+
+def test_a_write_where_there_is_no_argument_is_found() -> None:
+    class Strays(HostModule, name="strays"):
+        @function
+        def stray(self, caller: Caller, offset: Uint32) -> None:
+            caller.memory.write(offset, b"\x01")
+
+    for offset in (0, 1000, PAGE_SIZE - 1):
+        message = f"strays.stray: a byte was written (0x01 at offset 0x{offset:x}), expected no writes"
+        with pytest.raises(GuardError, match=re.escape(message)):
+            call(Strays().stray, offset)
+
+
+def test_a_write_outside_of_an_argument_is_said_of_a_function_that_raises_too() -> None:
+    class Fails(HostModule, name="fails"):
+        @function
+        def fail(self, at: Pointer[Uint8]) -> None:
+            at[1] = 1
+            raise ValueError("of its own")
+
+    with pytest.raises(ValueError, match="of its own") as caught:
+        call(Fails().fail, Pointer.new(Uint8))
+    assert "fails.fail: byte 1 after the end of at was written" in caught.value.__notes__[-1]
 
 
 def test_a_write_outside_of_memory_faults() -> None:

@@ -9,8 +9,11 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+import hostmod
 
 HERE = Path(__file__).parent / "typing"
 PROJECT = HERE.parent.parent
@@ -116,3 +119,41 @@ def test_bodies_and_calls_that_do_not_fit_are_refused_and_no_others(checker: tup
     name, seen = checker
     assert seen["rejected.py"] == expected("rejected.py", name)
     assert len(seen["rejected.py"]) > 25
+
+
+EXPORTS = """\
+import hostmod
+from hostmod.types import Int32
+
+class Calculator(hostmod.GuestModule):
+    @hostmod.export
+    def add(self, a: Int32, b: Int32) -> Int32:
+        raise NotImplementedError
+
+    @hostmod.export
+    def clear(self) -> None: ...
+
+    @hostmod.export
+    def sub(self, a: Int32, b: Int32) -> Int32: ...
+"""
+
+
+def test_exports_of_a_guest_need_no_setting_of_mypys_if_their_bodies_raise(tmp_path: Path) -> None:
+    (tmp_path / "calculator.py").write_text(EXPORTS, "utf-8")
+    (tmp_path / "mypy.ini").write_text(f"[mypy]\nmypy_path = {PROJECT / 'src'}\n", "utf-8")
+    command = ("mypy", "--strict", "--no-error-summary", "--cache-dir", str(tmp_path / "cache"))
+    assert run(tmp_path, *command, "calculator.py").splitlines() == [
+        "calculator.py:13: error: Missing return statement  [empty-body]"
+    ]
+    assert run(tmp_path, *command, "--disable-error-code", "empty-body", "calculator.py") == ""
+
+
+def test_the_body_of_an_export_never_runs() -> None:
+    names: dict[str, Any] = {"__name__": "calculator"}
+    exec(EXPORTS, names)
+    guest = """(module (func (export "clear"))
+        (func (export "add") (param i32 i32) (result i32) (i32.add (local.get 0) (local.get 1)))
+        (func (export "sub") (param i32 i32) (result i32) (i32.sub (local.get 0) (local.get 1))))"""
+    with hostmod.instantiate(guest) as made:
+        calculator = names["Calculator"](made.store, made.instance)
+        assert (calculator.add(2, 40), calculator.sub(44, 2), calculator.clear()) == (42, 42, None)

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import linecache
+from collections import deque
 from itertools import count
 from typing import Any
 
 _numbers = count(1)
 
+_gone: deque[str] = deque()
+"""Names of sources whose code is gone."""
+
 
 def compile_source(text: str, names: dict[str, Any], what: str) -> dict[str, Any]:
     """Run generated source with `names` as its globals, and return them.
 
-    Its lines are in `linecache` for as long as its functions are alive.
+    Its lines are in `linecache` for as long as its functions are alive, and until the next source is compiled.
     """
+    while _gone:
+        linecache.cache.pop(_gone.popleft(), None)
     filename = f"<hostmod {what} {next(_numbers)}>"
     linecache.cache[filename] = (len(text), None, text.splitlines(True), filename)
     exec(compile(text, filename, "exec"), names)
@@ -22,10 +28,14 @@ def compile_source(text: str, names: dict[str, Any], what: str) -> dict[str, Any
 
 
 class _Lines:
-    """Takes generated source out of `linecache` when the code that it belongs to is gone."""
+    """Says when the code that generated source belongs to is gone.
+
+    It takes nothing out of `linecache` itself: finalizers run at any time, so also while `linecache.checkcache`, which
+    every traceback calls, goes through its entries and expects them to stay.
+    """
 
     def __init__(self, filename: str) -> None:
         self.filename = filename
 
-    def __del__(self, cache: dict[str, Any] = linecache.cache) -> None:
-        cache.pop(self.filename, None)
+    def __del__(self, gone: deque[str] = _gone) -> None:
+        gone.append(self.filename)

@@ -9,6 +9,7 @@ import platform
 import stat
 import sys
 import tempfile
+import time
 from dataclasses import dataclass, fields
 from importlib.metadata import version
 from pathlib import Path
@@ -19,6 +20,9 @@ from hostmod.guest import Source, compile_bytes, read
 
 _MAGIC = b"hostmod compiled module 1\n"
 """How a file of the cache starts; its SHA-256 and the module, as wasmtime serializes it, follow."""
+
+_ABANDONED = 3600.0
+"""Seconds after which nobody is still writing a file."""
 
 _DIGEST = hashlib.sha256().digest_size
 
@@ -170,6 +174,10 @@ class ModuleCache:
             return
 
     def _prune(self, keep: Path) -> None:
+        for path in keep.parent.glob(".*.new"):  # of a process that was ended while it wrote
+            with contextlib.suppress(OSError):
+                if time.time() - path.stat().st_mtime > _ABANDONED:
+                    path.unlink()
         found: list[tuple[float, int, Path]] = []
         for path in keep.parent.glob("*.cwasm"):
             with contextlib.suppress(OSError):  # another process may have removed it

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from types import MappingProxyType, new_class
 from typing import Any, Protocol, Self, TypeVar, cast, overload
 
-from hostmod.errors import DeclarationError, as_errno, error_string
+from hostmod.errors import DeclarationError, as_errno, error_string, visible
 from hostmod.module import Declaration, Function, Functions
 from hostmod.types.base import GuestType
 from hostmod.types.scalar import Duration
@@ -249,7 +249,7 @@ def show_result(function: Function, result: Any) -> str:
 def show(type_: GuestType[Any], value: Any) -> str:
     """Show a value; watching a call never changes how it ends."""
     try:
-        return str(type_.show(value))
+        return visible(str(type_.show(value)))
     except Exception:  # whatever a __repr__ or a show of the author's raises
         return f"{type(value).__name__}?"
 
@@ -264,9 +264,9 @@ def errno_name(error: BaseException, number: int) -> str:
 
 
 def message(error: BaseException) -> str:
-    """Say what an exception says; watching a call never changes how it ends."""
+    """Say what an exception says, on one line; watching a call never changes how it ends."""
     try:
-        return str(error)
+        return visible(str(error))
     except Exception:  # whatever a __str__ of the author's raises
         return "?"
 

@@ -37,6 +37,19 @@ class DeclarationError(HostmodError, TypeError):
         return f"{text}; {self.write}" if self.write else text
 
 
+def visible(text: str) -> str:
+    """Escape what does not print, such as ends of lines: names and texts are the guest's choice, and take one line.
+
+    >>> visible("a\\x1b[2J\\nb"), visible("naïve →")
+    ('a\\\\x1b[2J\\\\nb', 'naïve →')
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text
+    )
+
+
 class Mismatch:
     """One import or export on which guest and host disagree.
 
@@ -60,7 +73,7 @@ class Mismatch:
         where = f"{self.module}::{self.name}" if self.module else self.name
         found = "missing" if self.found is None else f"host has {self.found}"
         text = f"{where}: guest wants {self.expected}, {found}"
-        return f"{text}; {self.advice}" if self.advice else text
+        return visible(f"{text}; {self.advice}" if self.advice else text)
 
 
 class ExportMismatch(Mismatch):
@@ -71,7 +84,7 @@ class ExportMismatch(Mismatch):
     def __str__(self) -> str:
         found = "the guest has no such export" if self.found is None else f"the guest has {self.found}"
         text = f"{self.module}.{self.name}: declared {self.expected}, {found}"
-        return f"{text}; {self.advice}" if self.advice else text
+        return visible(f"{text}; {self.advice}" if self.advice else text)
 
 
 class LinkError(HostmodError):

@@ -61,8 +61,7 @@ def otel(
             ) as span:
                 if arguments and span.is_recording():
                     for name, value in watched.plain(values).items():
-                        # An attribute has no null.
-                        span.set_attribute(f"hostmod.argument.{name}", "null" if value is None else value)
+                        span.set_attribute(f"hostmod.argument.{name}", _attribute(value))
                 try:
                     result = wrapped(*values)
                 except BaseException as error:
@@ -77,13 +76,20 @@ def otel(
                     raise
                 if arguments and span.is_recording() and function.results:
                     found = watched.plain_result(result)
-                    # No attribute has null, or a list of different types.
-                    span.set_attribute(
-                        "hostmod.result",
-                        watched.result(result) if found is None or isinstance(found, list) else found,
-                    )
+                    if found is None or isinstance(found, list):  # of different types, which no attribute has
+                        found = watched.result(result)
+                    span.set_attribute("hostmod.result", _attribute(found))
                 return result
 
         return function.with_func(spanned)
 
     return decorator
+
+
+def _attribute(value: Any) -> Any:
+    """Return what an attribute can hold: it has no null, and its integers are signed, of 64 bits."""
+    if value is None:
+        return "null"
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        return str(value)  # an exporter would give up on every span that it sends with this one
+    return value

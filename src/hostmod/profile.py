@@ -54,6 +54,19 @@ class _Calls:
         self.errors: list[None] = []  # one item an exception: appending is atomic, adding to an int is not
 
 
+class _Number(threading.local):
+    """The number of a thread, from 1: its place in `names`.
+
+    The identifiers that Python gives threads are addresses on many systems, which Perfetto takes for no thread, and are
+    used again once a thread has ended.
+    """
+
+    def __init__(self, names: list[str], lock: threading.Lock) -> None:  # once for each thread that asks
+        with lock:
+            names.append(threading.current_thread().name)
+            self.value = len(names)
+
+
 class Profile:
     """A decorator that measures each call, and what it found. Made by `profile`."""
 
@@ -61,21 +74,18 @@ class Profile:
         self._functions = functions
         self._room = timeline
         self._calls: dict[str, _Calls] = {}
-        self._events: list[tuple[str, int, int, int]] = []
+        self._events: list[tuple[str, list[tuple[int, int, int]]]] = []
         self._dropped = 0
-        self._threads: dict[int, str] = {}
         self._lock = threading.Lock()
+        self._threads: list[str] = []
+        self._number = _Number(self._threads, self._lock)
 
     def __call__(self, module: str, function: Function) -> Function:
         """Return the function with every call of it measured."""
         if not selects(self._functions, module, function.name):
             return function
-        wrapped, clock, thread, name = (
-            function.func,
-            time.perf_counter_ns,
-            threading.get_ident,
-            f"{module}::{function.name}",
-        )
+        wrapped, clock, number = function.func, time.perf_counter_ns, self._number
+        name = f"{module}::{function.name}"
         calls = self._calls.setdefault(name, _Calls(name))
         fold = self._fold
 
@@ -90,7 +100,7 @@ class Profile:
             finally:
                 stop = clock()
                 pending = calls.pending
-                pending.append((start, stop, thread()))
+                pending.append((start, stop, number.value))
                 if len(pending) >= _FOLD:
                     fold(calls)
 
@@ -100,19 +110,17 @@ class Profile:
         with self._lock:
             count = len(calls.pending)
             taken, calls.pending[:count] = calls.pending[:count], []
-            buckets = calls.buckets
-            for start, stop, _ in taken:
-                took = stop - start
-                calls.total += took
-                calls.max = max(calls.max, took)
-                shift = max(0, took.bit_length() - _PRECISE_BITS - 1)
-                buckets[took >> shift << shift] += 1
-            keep = max(0, self._room - len(self._events))
-            self._events += [(calls.name, *event) for event in taken[:keep]]
-            self._dropped += max(0, len(taken) - keep)
-            for thread in threading.enumerate():
-                if thread.ident is not None:
-                    self._threads[thread.ident] = thread.name
+            took = [stop - start for start, stop, _ in taken]
+            calls.total += sum(took)
+            calls.max = max(calls.max, *took) if took else calls.max
+            for each, times in Counter(took).items():
+                shift = max(0, each.bit_length() - _PRECISE_BITS - 1)
+                calls.buckets[each >> shift << shift] += times
+            kept = taken[: self._room]
+            self._room -= len(kept)
+            if kept:
+                self._events.append((calls.name, kept))
+            self._dropped += len(taken) - len(kept)
 
     @property
     def functions(self) -> Mapping[str, FunctionProfile]:
@@ -173,17 +181,16 @@ class Profile:
         for calls in self._calls.values():
             self._fold(calls)
         with self._lock:
-            events, dropped, threads = list(self._events), self._dropped, dict(self._threads)
+            events = [(name, *event) for name, kept in self._events for event in kept]
+            dropped, threads = self._dropped, list(self._threads)
         pid = os.getpid()
         origin = min((start for _, start, _, _ in events), default=0)
         found: list[dict[str, Any]] = [
             {"name": "process_name", "ph": "M", "pid": pid, "tid": 0, "args": {"name": "hostmod"}}
         ]
         for thread in sorted({event[3] for event in events}):
-            name = threads.get(thread, f"thread {thread}")
-            found.append(
-                {"name": "thread_name", "ph": "M", "pid": pid, "tid": thread, "args": {"name": name}}
-            )
+            named = {"name": threads[thread - 1]}
+            found.append({"name": "thread_name", "ph": "M", "pid": pid, "tid": thread, "args": named})
         # In the order of their starts, the outer before the inner: speedscope nests them by it.
         for name, start, stop, thread in sorted(events, key=lambda event: (event[1], -event[2])):
             module = name.partition("::")[0]

@@ -124,7 +124,10 @@ def _unique(name: str, taken: set[str]) -> str:
 
 
 def _string(text: str) -> str:
-    return '"' + repr(text)[1:-1].replace('"', '\\"').replace("\\'", "'") + '"'
+    """Write a literal in double quotes."""
+    escapes = {"\\'": "'", '"': '\\"'}
+    inner = re.sub(r'\\.|"', lambda found: escapes.get(found[0], found[0]), repr(text)[1:-1])
+    return f'"{inner}"'
 
 
 def _quoted(text: str) -> str:

@@ -36,7 +36,8 @@ GUARD_LENGTH = 64
 
 class GuardError(HostmodError, AssertionError):
     """A host function wrote outside of what its arguments allow: `offset` is the first such byte's address, `distance`
-    how far it lies before the start (negative) or after the end of the argument `near`."""
+    how far it lies before the start (negative) or after the end of the argument `near`, which is empty if none lies in
+    memory."""
 
     def __init__(self, where: str, near: str, offset: int, distance: int, found: int) -> None:
         super().__init__(where, near, offset, distance, found)
@@ -47,14 +48,16 @@ class GuardError(HostmodError, AssertionError):
         self.found = found
 
     def __str__(self) -> str:
+        written = f"was written (0x{self.found:02x} at offset 0x{self.offset:x})"
+        if not self.near:
+            return f"{self.where}: a byte {written}, expected no writes: none of its arguments lies in memory"
         place = (
-            f"{-self.distance} before its start"
+            f"{-self.distance} before the start"
             if self.distance < 0
-            else f"{self.distance + 1} after its end"
+            else f"{self.distance + 1} after the end"
         )
         return (
-            f"{self.where}: byte {place} of {self.near} was written (0x{self.found:02x} at offset 0x{self.offset:x}), "
-            "expected writes inside the argument only"
+            f"{self.where}: byte {place} of {self.near} {written}, expected writes inside the argument only"
         )
 
 
@@ -92,13 +95,13 @@ class GuardedMemory(GuestMemory):
     def check(self, where: str) -> None:
         """Raise GuardError for the first guard byte that is not as it was."""
         data = self.read(0, len(self))
-        edges = [(0, 0, "the start of the memory"), *self._allocated, (len(self), 0, "the end of the memory")]
+        edges = [(0, 0, ""), *self._allocated, (len(self), 0, "")]
         for (before, size, near), (after, _, following) in itertools.pairwise(edges):
             gap = data[before + size : after]
             if gap.count(GUARD) != len(gap):
                 at = next(index for index, byte in enumerate(gap) if byte != GUARD)
                 offset = before + size + at
-                if size or before:
+                if near or not following:
                     raise GuardError(where, near, offset, at, gap[at])
                 raise GuardError(where, following, offset, offset - after, gap[at])
 
@@ -155,6 +158,12 @@ def call(function: Callable[..., Any] | Function, /, *arguments: Any) -> Any:
             places.append(made[0][:2] if made else None)
         try:
             results = export_caller("call", store, exports["call"])(*words)  # type: ignore[arg-type]  # a Func
+        except BaseException as error:
+            try:
+                memory.check(plan.where)
+            except GuardError as overrun:
+                error.add_note(f"and {overrun}")
+            raise
         finally:
             for slot, value, place in zip(slots, arguments, places, strict=True):
                 if place is not None:

@@ -38,8 +38,8 @@ class Trace:
     ) -> None:
         self._functions = functions
         self._limit = limit
-        # How many traced calls this one is inside of. A context variable, as what is bound to a call is one.
-        self._depth: ContextVar[int] = ContextVar("hostmod.trace depth", default=0)
+        # The traced call that this one is inside of. A context variable, as what is bound to a call is one.
+        self._outer: ContextVar[_Open | None] = ContextVar("hostmod.trace outer", default=None)
         self._close: Callable[[], object] = lambda: None
         self._write = self._writer(sink, level)
 
@@ -81,13 +81,19 @@ class Trace:
             for at, slot in watched.slots
             if not isinstance(slot.type, CallerType)
         ]
-        depth, limit = self._depth, self._limit
+        outer, limit, write, called = self._outer, self._limit, self._write, watched.name
 
         @functools.wraps(wrapped)
         def traced(*arguments: Any) -> Any:
             before = [cut(show(type_, arguments[at]), limit) for at, _, type_, _ in slots]
-            level = depth.get()
-            token = depth.set(level + 1)
+            above = outer.get()
+            while above is not None and above.ended:  # a task that it started has its context
+                above = above.above
+            if above is not None:
+                above.interrupt(write)
+            named = ", ".join(f"{name}={text}" for text, (_, name, _, _) in zip(before, slots, strict=True))
+            this = _Open(f"{called}({named} <unfinished ...>", above)
+            token = outer.set(this)
             outcome = ""
             took = 0
             start = clock()
@@ -102,16 +108,48 @@ class Trace:
                 outcome = watched.result(result)
                 return result
             finally:
-                depth.reset(token)
+                outer.reset(token)
+                whole = this.finish()
                 shown = []
                 for text, (at, name, type_, mutable) in zip(before, slots, strict=True):
                     after = cut(show(type_, arguments[at]), limit) if mutable else text
-                    shown.append(f"{name}={text}" if after == text else f"{name}={text} → {after}")
-                self._write(
-                    f"{'  ' * level}{watched.name}({', '.join(shown)}) = {outcome} <{took / 1e9:.6f}>"
-                )
+                    if after != text:
+                        shown.append(f"{name}={text} → {after}")
+                    elif whole:
+                        shown.append(f"{name}={text}")
+                call = f"{called}(" if whole else f"<... {called} resumed>{' ' if shown else ''}"
+                write(f"{this.indent}{call}{', '.join(shown)}) = {outcome} <{took / 1e9:.6f}>")
 
         return function.with_func(traced)
+
+
+class _Open:
+    """A call that has not ended: its beginning is written once another one is made from inside it."""
+
+    __slots__ = ("_beginning", "above", "ended", "indent")
+
+    def __init__(self, beginning: str, above: _Open | None) -> None:
+        self._beginning = [beginning]  # taken out by whoever comes first: popping is atomic
+        self.above = above
+        self.ended = False
+        self.indent: str = "" if above is None else above.indent + "  "
+
+    def interrupt(self, write: Callable[[str], object]) -> None:
+        """Write its beginning, unless that has been done."""
+        try:
+            beginning = self._beginning.pop()
+        except IndexError:
+            return
+        write(self.indent + beginning)
+
+    def finish(self) -> bool:
+        """Return whether all of it is still to be written."""
+        self.ended = True
+        try:
+            self._beginning.pop()
+        except IndexError:
+            return False
+        return True
 
 
 def failure(watched: Watched, error: BaseException) -> str:
@@ -155,11 +193,13 @@ def trace(
 
         kv::get(key="a", count=&0 → &7) = OK <0.000012>
         kv::get(key="b", count=&0) = ENOENT (No such file or directory) <0.000008>
+        app::update(key="a" <unfinished ...>
           kv::set(key="a", count=8) = OK <0.000010>
-        app::update(key="a") = none <0.000120>
+        <... app::update resumed>) = none <0.000120>
 
-    Memory that the call changed is shown as it was and as it is. A call made while another one runs is indented under
-    it, and stands above it, since it ends first.
+    Memory that the call changed is shown as it was and as it is. Calls that are made from inside another one are
+    indented; that one is written in two parts around them, as strace does: its beginning when the first of them begins,
+    and the rest, with what it changed, when it ends.
 
     Args:
         sink: a path (the file is written anew), an open text file, a logger, a callable of one line; standard error if

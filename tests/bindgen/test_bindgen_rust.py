@@ -1,6 +1,7 @@
-"""Bindings in Rust: the compiler accepts them, and with a toolchain for wasm32 every guest type crosses both ways.
+"""Bindings in Rust: they parse, a compiler accepts them, and with a wasm32 target every guest type crosses both ways.
 
-`HOSTMOD_RUSTC` names another compiler than the one on the path, and `HOSTMOD_RUSTC_FLAGS` what it needs besides.
+The parser is tree-sitter's, which the test extra brings. `HOSTMOD_RUSTC` names a compiler, and `HOSTMOD_RUSTC_FLAGS`
+what it needs besides; else it is the one that scripts/rust_for_wasm.sh fetched, or the one on the path.
 """
 
 from __future__ import annotations
@@ -10,35 +11,92 @@ import re
 import shlex
 import shutil
 import subprocess
+from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 import pytest
+import tree_sitter
+import tree_sitter_rust
+from every import Every
 from proof import HERE, assert_answers, compile_guest, which, write
 
+import hostmod
+from hostmod.bindgen import generate
+from hostmod.types import Error, Int32
+from kv import Kv
 
-@pytest.fixture(scope="module")
+TARGET = ["--target", "wasm32-unknown-unknown"]
+
+
+@cache
+def compilers() -> list[tuple[str, ...]]:
+    """Commands of the compilers that are here, the one with a target for wasm32 first."""
+    fetched = HERE.parents[1] / "build" / "rust" / "rustc"
+    named = which("rustc", "HOSTMOD_RUSTC")
+    programs = (
+        [named] if "HOSTMOD_RUSTC" in os.environ else [str(fetched) if fetched.exists() else None, named]
+    )
+    flags = shlex.split(os.environ.get("HOSTMOD_RUSTC_FLAGS", ""))
+    found = [(program, *flags) for program in programs if program is not None]
+    return sorted(found, key=has_target, reverse=True)
+
+
+def has_target(command: Sequence[str]) -> bool:
+    """Whether a compiler has the standard library for wasm32."""
+    done = subprocess.run(
+        [*command, "--print", "target-libdir", *TARGET], capture_output=True, encoding="utf-8", check=False
+    )
+    return done.returncode == 0 and any(Path(done.stdout.strip()).glob("libstd-*.rlib"))
+
+
+@pytest.fixture
 def rustc() -> list[str]:
-    found = which("rustc", "HOSTMOD_RUSTC")
-    if found is None:
-        pytest.skip("rustc is not on the path; HOSTMOD_RUSTC names another")
-    return [found, *shlex.split(os.environ.get("HOSTMOD_RUSTC_FLAGS", "")), "--edition", "2021"]
+    if not compilers():
+        pytest.skip("rustc is not on the path; scripts/rust_for_wasm.sh fetches one, HOSTMOD_RUSTC names one")
+    return [*compilers()[0], "--edition", "2021"]
+
+
+def syntax_errors(source: str) -> list[str]:
+    """Return the lines that are no Rust."""
+    parser = tree_sitter.Parser(tree_sitter.Language(tree_sitter_rust.language()))
+    tree = parser.parse(source.encode())
+    lines = source.splitlines()
+    found: list[str] = []
+    left = [tree.root_node]
+    while left:
+        node = left.pop()
+        if node.is_error or node.is_missing:
+            found.append(lines[node.start_point.row])
+        elif node.has_error:
+            left += node.children
+    return found
+
+
+def test_the_bindings_parse() -> None:
+    env = hostmod.module("env")
+
+    @env.function("return")
+    def return_(r: Int32, Self: Int32) -> Error:  # noqa: N803  # words of Rust
+        """Give */ it back. // {"""
+
+    assert syntax_errors(generate("rust", [Every, Kv, env])) == []
+    assert syntax_errors("fn double(value: i32) -> i32 {\n    value + + 2;)\n}\n") != []
+    assert syntax_errors((HERE / "guest.rs").read_text("utf-8")) == []
 
 
 def test_the_compiler_accepts_bindings_and_guest_without_a_warning(tmp_path: Path, rustc: list[str]) -> None:
     prepare(tmp_path, rustc)
-    command = [*rustc, "--crate-type", "cdylib", "--emit", "metadata", "-D", "warnings"]
+    target = TARGET if has_target(compilers()[0]) else []
+    command = [*rustc, *target, "--crate-type", "cdylib", "--emit", "metadata", "-D", "warnings"]
     compile_guest([*command, "-o", "guest.rmeta", "guest.rs"], tmp_path)
 
 
 def test_a_rust_guest_calls_every_function_with_every_guest_type(tmp_path: Path, rustc: list[str]) -> None:
-    target = ["--target", "wasm32-unknown-unknown"]
-    where = subprocess.run(
-        [*rustc[:1], "--print", "target-libdir", *target], capture_output=True, encoding="utf-8", check=False
-    ).stdout.strip()
-    if not where or not list(Path(where).glob("libstd-*.rlib")):
-        pytest.skip("rustc has no standard library for wasm32-unknown-unknown")
+    if not has_target(compilers()[0]):
+        pytest.skip("rustc has no wasm32-unknown-unknown; scripts/rust_for_wasm.sh fetches one that has")
     prepare(tmp_path, rustc)
-    compile_guest([*rustc, *target, "--crate-type", "cdylib", "-O", "-o", "guest.wasm", "guest.rs"], tmp_path)
+    compile_guest([*rustc, *TARGET, "--crate-type", "cdylib", "-O", "-o", "guest.wasm", "guest.rs"], tmp_path)
     assert_answers(tmp_path / "guest.wasm", references=False)
 
 

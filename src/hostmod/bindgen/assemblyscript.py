@@ -16,13 +16,10 @@ from hostmod.bindgen.model import (
     escaped,
     pascal,
 )
-from hostmod.errors import DeclarationError
-from hostmod.plan import Slot
+from hostmod.bindgen.writer import Passing, Spelling, Writer, indented, is_number, only
 from hostmod.types.enums import EnumType
 from hostmod.types.pointer import ListType, NullablePointerType, PointerType
 from hostmod.types.record import FixedArrayType, FixedBytesType, StructType
-from hostmod.types.reference import ExternRefType
-from hostmod.types.scalar import BoolType, FloatType, IntegerType
 from hostmod.types.text import CStringType, StringType
 from hostmod.types.view import ArrayType, BytesType
 
@@ -36,18 +33,9 @@ RESERVED = frozenset(
     "ptr owner keep SIZE stringsOf cstringAt".split()
 )
 
-CORE = {"i32": "u32", "i64": "u64", "f32": "f32", "f64": "f64", "externref": "externref"}
-
 
 def generate(interfaces: Sequence[Interface]) -> str:
     """Write the file; DeclarationError for several modules, since their names would meet in it."""
-    if len(interfaces) != 1:
-        raise DeclarationError(
-            "bindgen assemblyscript",
-            ", ".join(each.name for each in interfaces),
-            "one host module",
-            "give each a file of its own",
-        )
     lines = [
         f"// {HEADER.format(language='assemblyscript')}",
         "//",
@@ -65,7 +53,7 @@ def generate(interfaces: Sequence[Interface]) -> str:
         "",
         *PRELUDE.splitlines(),
         "",
-        *_Writer(interfaces[0]).lines(),
+        *_Writer(only(interfaces, "assemblyscript", "a file")).lines(),
     ]
     return "\n".join(lines) + "\n"
 
@@ -100,52 +88,45 @@ function cstringAt(ptr: usize): string {
 }"""
 
 
-class _Writer:
+class _Writer(Writer):
     """Writes one interface."""
 
+    reserved = RESERVED
+    piece = "{name}{index}"
+    spelling = Spelling(
+        core={"i32": "u32", "i64": "u64", "f32": "f32", "f64": "f64", "externref": "externref"},
+        bool="bool",
+        signed="i{bits}",
+        unsigned="u{bits}",
+        floats={32: "f32", 64: "f64"},
+    )
+
     def __init__(self, interface: Interface) -> None:
-        self.interface = interface
-        self.names = Names(RESERVED)
+        super().__init__(interface)
         self.functions = {id(each): self.names.take(camel(each.name)) for each in interface.functions}
-        self.tags: dict[Type, str] = {}
 
     def lines(self) -> list[str]:
         found = self.interface
-        lines = block(f"The host module {escaped(found.name)}." + (f" {found.doc}" if found.doc else ""))
+        lines = block(self.title)
         if found.errors:
             lines += ["", "/* Error numbers, and the Python exceptions that they stand for. */"]
             lines += [
                 f"export const {self.names.take(name)}: i32 = {number}; /* {why} */"
                 for number, name, why in found.errors
             ]
-        for each in found.reached:
-            declared = self.type_lines(each)
-            if declared:
-                lines += ["", *declared]
-        for function in found.functions:
-            lines += ["", *self.function_lines(function)]
+        lines += [*self.all_types(), *self.all_functions()]
         return lines
 
-    def tag(self, type_: Type) -> str:
-        if type_ not in self.tags:
-            name = type_.cls.__name__ if isinstance(type_, StructType | EnumType) else type_.name
-            self.tags[type_] = self.names.take(pascal(name))
-        return self.tags[type_]
-
     def type_lines(self, type_: Type) -> list[str]:
-        if isinstance(type_, EnumType):
-            return self.enum_lines(type_)
-        if isinstance(type_, StructType):
-            return self.struct_lines(type_)
         if isinstance(type_, ListType) and isinstance(type_.element, StructType):
             return self.list_lines(type_.element)
-        return []
+        return super().type_lines(type_)
 
     def enum_lines(self, type_: EnumType) -> list[str]:
         tag, names = self.tag(type_), Names()
         lines = block(doc_of(type_))
         members = [(names.take(name), int(member)) for name, member in type_.cls.__members__.items()]
-        if all(-(2**31) <= value < 2**31 for _, value in members) and type_.base.bits <= 32:
+        if self.is_plain_enum(type_):
             return [
                 *lines,
                 f"export enum {tag} {{",
@@ -167,18 +148,12 @@ class _Writer:
 
     def scalar(self, type_: Type) -> str:
         """Spell a number as it lies in memory; empty for what is no number."""
-        if isinstance(type_, BoolType):
-            return "bool"
-        if isinstance(type_, IntegerType):
-            return f"{'i' if type_.signed else 'u'}{type_.bits}"
-        if isinstance(type_, FloatType):
-            return f"f{8 * type_.size}"
-        if isinstance(type_, EnumType):
-            return self.scalar(type_.base)
-        return ""
+        if not is_number(type_):
+            return ""
+        return super().spell(type_.base if isinstance(type_, EnumType) else type_)
 
     def spell(self, type_: Type) -> str:
-        """Spell a number as it is passed."""
+        """Spell a number as it is passed; empty for what is no number."""
         if isinstance(type_, EnumType) and self.is_plain_enum(type_):
             return self.tag(type_)
         return self.scalar(type_)
@@ -317,110 +292,82 @@ class _Writer:
             ]
         return [f"  {name}Ptr(index: i32): usize {{", check, f"    return {place} + {at};", "  }"]
 
-    def parameter(self, slot: Slot, names: Names) -> tuple[str, list[str], list[str], list[str]]:
-        """Return a parameter, those of the import that it becomes, what is passed for them, and what goes before."""
-        type_, name = slot.type, names.take(camel(slot.name))
-        scalar = self.scalar(type_)
+    def parameter_name(self, name: str) -> str:
+        return camel(name)
+
+    def known_parameter(self, type_: Type, name: str, names: Names) -> Passing | None:
+        scalar, spelled = self.scalar(type_), self.spell(type_)
         if scalar:
-            spelled = self.spell(type_)
-            return f"{name}: {spelled}", [scalar], [name if spelled == scalar else f"<{scalar}>{name}"], []
+            return Passing(
+                [f"{name}: {spelled}"], [scalar], [name if spelled == scalar else f"<{scalar}>{name}"]
+            )
         if isinstance(type_, StringType | CStringType):
             bytes_ = names.take(f"{name}Bytes")
+            start, length = f"changetype<usize>({bytes_})", f"{bytes_}.byteLength"
             if isinstance(type_, CStringType):
-                before = [f"const {bytes_} = String.UTF8.encode({name}, true);"]
-                return f"{name}: string", ["usize"], [f"changetype<usize>({bytes_})"], before
-            before = [f"const {bytes_} = String.UTF8.encode({name});"]
-            passed = [f"changetype<usize>({bytes_})", f"{bytes_}.byteLength"]
-            return f"{name}: string", ["usize", "u32"], passed, before
+                before = f"const {bytes_} = String.UTF8.encode({name}, true);"
+                return Passing([f"{name}: string"], ["usize"], [start], [before])
+            before = f"const {bytes_} = String.UTF8.encode({name});"
+            return Passing([f"{name}: string"], ["usize", "u32"], [start, length], [before])
         if isinstance(type_, ArrayType | ListType):
-            return self.list_parameter(type_, name, names)
+            return self.list_parameter(type_.element, name, names)
         if isinstance(type_, BytesType):
-            return f"{name}: Uint8Array", ["usize", "u32"], [f"{name}.dataStart", f"{name}.byteLength"], []
+            given = [f"{name}.dataStart", f"{name}.byteLength"]
+            return Passing([f"{name}: Uint8Array"], ["usize", "u32"], given)
         if isinstance(type_, PointerType):
             null = " | null" if isinstance(type_, NullablePointerType) else ""
             if isinstance(type_.element, StructType):
                 address = f"({name} === null ? 0 : {name}.ptr)" if null else f"{name}.ptr"
-                return f"{name}: {self.tag(type_.element)}{null}", ["usize"], [address], []
+                return Passing([f"{name}: {self.tag(type_.element)}{null}"], ["usize"], [address])
             if self.scalar(type_.element):
                 # A Box holds its value at its own address; null is the address 0.
                 box = f"Box<{self.scalar(type_.element)}>{null}"
-                return f"{name}: {box}", ["usize"], [f"changetype<usize>({name})"], []
-            return f"{name}: usize", ["usize"], [name], []
-        if len(type_.core) == 1:
-            core = CORE[type_.core[0]]
-            return f"{name}: {core}", [core], [name], []
-        pieces = [names.take(f"{name}{index}") for index in range(len(type_.core))]
-        cores = [CORE[core] for core in type_.core]
-        return ", ".join(f"{a}: {b}" for a, b in zip(pieces, cores, strict=True)), cores, pieces, []
+                return Passing([f"{name}: {box}"], ["usize"], [f"changetype<usize>({name})"])
+            return self.plain(name, "usize")
+        return None
 
-    def list_parameter(
-        self, type_: ArrayType | ListType, name: str, names: Names
-    ) -> tuple[str, list[str], list[str], list[str]]:
-        element = type_.element
+    def list_parameter(self, element: Type, name: str, names: Names) -> Passing:
+        types = ["usize", "u32"]
         if isinstance(element, StructType):
-            return (
-                f"{name}: {self.tag(ListType(element))}",
-                ["usize", "u32"],
-                [f"{name}.ptr", f"{name}.length"],
-                [],
-            )
+            declared = f"{name}: {self.tag(ListType(element))}"
+            return Passing([declared], types, [f"{name}.ptr", f"{name}.length"])
         if isinstance(element, StringType):
             keep, pairs = names.take(f"{name}Keep"), names.take(f"{name}Pairs")
             before = [f"const {keep}: ArrayBuffer[] = [];", f"const {pairs} = stringsOf({name}, {keep});"]
-            return (
-                f"{name}: string[]",
-                ["usize", "u32"],
-                [f"changetype<usize>({pairs})", f"{name}.length"],
-                before,
-            )
+            given = [f"changetype<usize>({pairs})", f"{name}.length"]
+            return Passing([f"{name}: string[]"], types, given, before)
         if self.scalar(element):
-            spelled = f"{name}: StaticArray<{self.scalar(element)}>"
-            return spelled, ["usize", "u32"], [f"changetype<usize>({name})", f"{name}.length"], []
+            given = [f"changetype<usize>({name})", f"{name}.length"]
+            return Passing([f"{name}: StaticArray<{self.scalar(element)}>"], types, given)
         length = names.take(f"{name}Length")
-        return f"{name}: usize, {length}: u32", ["usize", "u32"], [name, length], []
+        return Passing([f"{name}: usize", f"{length}: u32"], types, [name, length])
 
     def function_lines(self, function: Declared) -> list[str]:
         name = self.functions[id(function)]
         lines = block(function.doc)
         if function.why_not:
             return [*lines, f"// {name} cannot be declared: {function.why_not}."]
-        names = Names({*RESERVED, *self.functions.values(), "error"})
-        parameters: list[str] = []
-        types: list[str] = []
-        passed: list[str] = []
-        before: list[str] = []
-        for slot in function.params:
-            parameter, raw_types, arguments, first = self.parameter(slot, names)
-            parameters.append(parameter)
-            types += raw_types
-            passed += arguments
-            before += first
-        types += ["usize"] * len(function.outs)
+        passing = self.passing(function, Names({*RESERVED, *self.functions.values(), "error"}))
+        passing.types += ["usize"] * len(function.outs)
         raw = f"{name}__raw"
         result = self.raw_result(function)
-        numbered = ", ".join(f"a{index}: {each}" for index, each in enumerate(types))
+        numbered = ", ".join(f"{place}: {each}" for place, each in passing.numbered)
         lines_raw = [
             f"@external({escaped(self.interface.name)}, {escaped(function.import_name)})",
             f"declare function {raw}({numbered}): {result};",
         ]
-        gives, body, extra = self.body(function, name, raw, passed)
+        gives, body, extra = self.body(function, name, raw, passing.given)
         wrapper = [
-            f"export function {name}({', '.join(parameters)}): {gives} {{",
-            *(f"  {each}" for each in (*before, *body)),
+            f"export function {name}({', '.join(passing.parameters)}): {gives} {{",
+            *indented([*passing.besides, *body], "  "),
             "}",
         ]
         return [*extra, *lines_raw, *lines, *wrapper]
 
-    def raw_result(self, function: Declared) -> str:
-        if function.optional:
-            return "i32"
-        if function.result is None:
-            return "void"
-        if isinstance(function.result, PointerType | CStringType):
+    def raw(self, type_: Type) -> str:
+        if isinstance(type_, PointerType | CStringType):
             return "usize"
-        if isinstance(function.result, ExternRefType):
-            return "externref"
-        return self.scalar(function.result) or CORE[function.result.core[0]]
+        return self.scalar(type_) or self.spelling.core[type_.core[0]]
 
     def body(
         self, function: Declared, name: str, raw: str, passed: list[str]

@@ -16,12 +16,10 @@ from hostmod.bindgen.model import (
     shout,
     snake,
 )
-from hostmod.plan import Slot
+from hostmod.bindgen.writer import Passing, Spelling, Writer, is_number
 from hostmod.types.enums import EnumType
 from hostmod.types.pointer import ListType, PointerType
 from hostmod.types.record import FixedArrayType, FixedBytesType, StructType
-from hostmod.types.reference import ExternRefType
-from hostmod.types.scalar import BoolType, DurationType, FloatType, IntegerType
 from hostmod.types.text import CStringType, StringType
 from hostmod.types.view import ArrayType, BytesType
 
@@ -31,11 +29,6 @@ RESERVED = frozenset(
     "volatile while bool true false asm typeof alignas alignof static_assert thread_local nullptr "
     "constexpr errno NULL EOF stdin stdout stderr assert".split()
 )
-
-CORE = {"i32": "uint32_t", "i64": "uint64_t", "f32": "float", "f64": "double", "externref": "__externref_t"}
-"""How a core value of a type that C does not know arrives."""
-
-LENGTH = "length"
 
 
 def generate(interfaces: Sequence[Interface]) -> str:
@@ -72,60 +65,63 @@ def generate(interfaces: Sequence[Interface]) -> str:
     return "\n".join(lines) + "\n"
 
 
-class _Writer:
+class _Writer(Writer):
     """Writes one interface; every name of it starts with the module's."""
 
+    reserved = RESERVED
+    errno_result = "int32_t"
+    declaration = "{type} {name}"
+    spelling = Spelling(
+        core={
+            "i32": "uint32_t",
+            "i64": "uint64_t",
+            "f32": "float",
+            "f64": "double",
+            "externref": "__externref_t",
+        },
+        bool="bool",
+        signed="int{bits}_t",
+        unsigned="uint{bits}_t",
+        floats={32: "float", 64: "double"},
+    )
+
     def __init__(self, interface: Interface) -> None:
-        self.interface = interface
+        super().__init__(interface)
         self.prefix = snake(interface.name)
-        self.names = Names(RESERVED)
-        self.tags: dict[Type, str] = {}
 
     def lines(self) -> list[str]:
         found = self.interface
-        text = f"The host module {escaped(found.name)}." + (f" {found.doc}" if found.doc else "")
-        lines = block(text)
+        lines = block(self.title)
         if found.errors:
-            rows = [
-                f"    {self.constant(name)} = {number}, /* {why} */" for number, name, why in found.errors
-            ]
             lines += [
                 "",
                 "/* Error numbers, and the Python exceptions that they stand for. */",
                 "enum {",
-                *rows,
+                *(f"    {self.constant(name)} = {number}, /* {why} */" for number, name, why in found.errors),
                 "};",
             ]
-        for each in found.reached:
-            declared = self.type_lines(each)
-            if declared:
-                lines += ["", *declared]
-        for function in found.functions:
-            lines += ["", *self.function_lines(function)]
+        lines += [*self.all_types(), *self.all_functions()]
         return lines
 
     def constant(self, name: str) -> str:
         return f"{self.prefix.upper()}_{name}"
 
     def type_lines(self, type_: Type) -> list[str]:
-        if isinstance(type_, EnumType):
-            return self.enum_lines(type_)
-        if isinstance(type_, StructType):
-            return self.struct_lines(type_)
         if isinstance(type_, StringType):
             return self.pair_lines(type_, "const char *data")
         if isinstance(type_, ArrayType | ListType):
             return self.pair_lines(type_, self.declare(type_.element, "*data"))
         if isinstance(type_, BytesType):
             return self.pair_lines(type_, "void *data")
-        if type_.size and type(type_).__module__.partition(".")[0] != "hostmod":
-            return [
-                f"/* {type_}: hostmod knows its size only. */",
-                f"struct {self.tag(type_)} {{",
-                f"    _Alignas({type_.align}) unsigned char bytes[{type_.size}];",
-                "};",
-            ]
-        return []
+        return super().type_lines(type_)
+
+    def opaque_lines(self, type_: Type) -> list[str]:
+        return [
+            f"/* {type_}: hostmod knows its size only. */",
+            f"struct {self.tag(type_)} {{",
+            f"    _Alignas({type_.align}) unsigned char bytes[{type_.size}];",
+            "};",
+        ]
 
     def pair_lines(self, type_: Type, data: str) -> list[str]:
         if not any(
@@ -138,7 +134,7 @@ class _Writer:
             f"/* {type_} in memory. */",
             f"struct {self.tag(type_)} {{",
             f"    {data};",
-            f"    uint32_t {LENGTH};",
+            "    uint32_t length;",
             "};",
         ]
 
@@ -207,67 +203,39 @@ class _Writer:
         return f"{self.spell(type_)} {name}"
 
     def spell(self, type_: Type) -> str:
-        """Spell the type of a value in memory."""
-        if isinstance(type_, BoolType):
-            return "bool"
-        if isinstance(type_, EnumType):
-            return self.tag(type_)
-        if isinstance(type_, DurationType):
-            return "int64_t"
-        if isinstance(type_, IntegerType):
-            return f"{'' if type_.signed else 'u'}int{type_.bits}_t"
-        if isinstance(type_, FloatType):
-            return "float" if type_.size == 4 else "double"
-        return f"struct {self.tag(type_)}"
+        return super().spell(type_) if is_number(type_) else f"struct {self.tag(type_)}"
 
-    def parameters(self, function: Declared, names: Names) -> list[str]:
-        found: list[str] = []
-        for slot in (*function.params, *function.outs):
-            found += self.parameter(slot, names)
-        return found
-
-    def parameter(self, slot: Slot, names: Names) -> list[str]:
-        type_, name = slot.type, names.take(slot.name)
+    def known_parameter(self, type_: Type, name: str, names: Names) -> Passing | None:
         if isinstance(type_, StringType):
-            return [f"const char *{name}", f"uint32_t {names.take(name + '_length')}"]
+            return Passing([f"const char *{name}", f"uint32_t {names.take(name + '_length')}"])
         if isinstance(type_, ArrayType | ListType):
-            return [self.declare(type_.element, f"*{name}"), f"uint32_t {names.take(name + '_length')}"]
+            data = self.declare(type_.element, f"*{name}")
+            return Passing([data, f"uint32_t {names.take(name + '_length')}"])
         if isinstance(type_, BytesType):
-            return [f"void *{name}", f"uint32_t {names.take(name + '_size')}"]
-        if known_scalar(type_) or isinstance(type_, PointerType | CStringType):
-            return [self.declare(type_, name)]
-        if len(type_.core) == 1:
-            return [f"{CORE[type_.core[0]]} {name}"]
-        return [f"{CORE[core]} {names.take(f'{name}_{index}')}" for index, core in enumerate(type_.core)]
+            return Passing([f"void *{name}", f"uint32_t {names.take(name + '_size')}"])
+        if is_number(type_) or isinstance(type_, PointerType | CStringType):
+            return Passing([self.declare(type_, name)])
+        return None
 
     def function_lines(self, function: Declared) -> list[str]:
         name = self.names.take(f"{self.prefix}_{snake(function.name)}")
         lines = block(function.doc)
         if function.why_not:
             return [*lines, f"/* {name} cannot be declared: {function.why_not}. */"]
-        parameters = ", ".join(self.parameters(function, Names(RESERVED))) or "void"
+        names = Names(RESERVED)
+        passing = self.passing(function, names)
+        for slot in function.outs:
+            passing.add(self.parameter(slot, names))
         head = f"HOSTMOD_IMPORT({escaped(self.interface.name)}, {escaped(function.import_name)})"
         checked = " HOSTMOD_CHECKED" if function.optional else ""
-        declaration = f"{self.result(function)}{name}({parameters});"
-        lines += [f"{head}{checked}", declaration]
+        result = self.raw_result(function)
+        space = "" if result.endswith("*") else " "
+        lines += [f"{head}{checked}", f"{result}{space}{name}({', '.join(passing.parameters) or 'void'});"]
         if function.uses_references:
             return ["#ifdef __wasm_reference_types__", *lines, "#endif"]
         return lines
 
-    def result(self, function: Declared) -> str:
-        if function.optional:
-            return "int32_t "
-        type_ = function.result
-        if type_ is None:
-            return "void "
-        if isinstance(type_, ExternRefType) or not (
-            known_scalar(type_) or isinstance(type_, PointerType | CStringType)
-        ):
-            return f"{CORE[type_.core[0]]} "
-        text = self.declare(type_, "")
-        return text if text.endswith("*") else text.rstrip() + " "
-
-
-def known_scalar(type_: Type) -> bool:
-    """Say whether a type is a number that C has a name for."""
-    return isinstance(type_, BoolType | IntegerType | FloatType | EnumType)
+    def raw(self, type_: Type) -> str:
+        if isinstance(type_, PointerType | CStringType):
+            return self.declare(type_, "").rstrip()
+        return super().raw(type_)

@@ -5,26 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hostmod.bindgen.c import RESERVED as C_RESERVED
-from hostmod.bindgen.c import known_scalar
-from hostmod.bindgen.model import (
-    HEADER,
-    Declared,
-    Interface,
-    Names,
-    Type,
-    block,
-    doc_of,
-    escaped,
-    pascal,
-    snake,
-)
-from hostmod.plan import Slot
+from hostmod.bindgen.model import HEADER, Declared, Interface, Names, Type, block, doc_of, escaped, snake
+from hostmod.bindgen.writer import Passing, Spelling, Writer, indented
 from hostmod.types.enums import EnumType
-from hostmod.types.pointer import ListType, PointerType
+from hostmod.types.pointer import ListType
 from hostmod.types.record import FixedArrayType, FixedBytesType, StructType
-from hostmod.types.scalar import BoolType, DurationType, FloatType, IntegerType
-from hostmod.types.text import CStringType, StringType
-from hostmod.types.view import ArrayType, BytesType
+from hostmod.types.scalar import DurationType
+from hostmod.types.text import StringType
+from hostmod.types.view import BytesType
 
 RESERVED = C_RESERVED | frozenset(
     "and and_eq bitand bitor catch char8_t char16_t char32_t class co_await co_return co_yield compl "
@@ -33,14 +21,6 @@ RESERVED = C_RESERVED | frozenset(
     "requires static_cast template this throw try typeid typename using virtual wchar_t xor xor_eq raw std "
     "hostmod".split()
 )
-
-CORE = {
-    "i32": "std::uint32_t",
-    "i64": "std::uint64_t",
-    "f32": "float",
-    "f64": "double",
-    "externref": "__externref_t",
-}
 
 PRELUDE = """\
 #ifndef HOSTMOD_PRELUDE
@@ -113,52 +93,57 @@ def generate(interfaces: Sequence[Interface]) -> str:
     return "\n".join(lines) + "\n"
 
 
-class _Writer:
+class _Writer(Writer):
     """Writes one interface, as a namespace."""
 
+    reserved = RESERVED
+    errno_result = "std::int32_t"
+    declaration = "{type} {name}"
+    spelling = Spelling(
+        core={
+            "i32": "std::uint32_t",
+            "i64": "std::uint64_t",
+            "f32": "float",
+            "f64": "double",
+            "externref": "__externref_t",
+        },
+        bool="bool",
+        signed="std::int{bits}_t",
+        unsigned="std::uint{bits}_t",
+        floats={32: "float", 64: "double"},
+        duration="std::chrono::duration<std::int64_t, std::nano>",
+        pointer="{of} *",
+        cstring="const char *",
+        string="hostmod::String",
+        slice="hostmod::Slice<{of}>",
+        octets="hostmod::Slice<std::uint8_t>",
+        array="std::array<{of}, {n}>",
+        octet_array="std::array<unsigned char, {n}>",
+    )
+
     def __init__(self, interface: Interface) -> None:
-        self.interface = interface
-        self.names = Names(RESERVED)
+        super().__init__(interface)
         self.space = self.names.take(snake(interface.name))
-        self.tags: dict[Type, str] = {}
 
     def lines(self) -> list[str]:
         found = self.interface
-        lines = block(f"The host module {escaped(found.name)}." + (f" {found.doc}" if found.doc else ""))
-        lines.append(f"namespace {self.space} {{")
+        lines = [*block(self.title), f"namespace {self.space} {{"]
         if found.errors:
             lines += ["", "/* Error numbers, and the Python exceptions that they stand for. */"]
             lines += [
                 f"inline constexpr hostmod::Error {self.names.take(name.lower())}{{{number}}}; /* {why} */"
                 for number, name, why in found.errors
             ]
-        for each in found.reached:
-            declared = self.type_lines(each)
-            if declared:
-                lines += ["", *declared]
-        for function in found.functions:
-            lines += ["", *self.function_lines(function)]
+        lines += [*self.all_types(), *self.all_functions()]
         return [*lines, "", f"}} // namespace {self.space}"]
 
-    def type_lines(self, type_: Type) -> list[str]:
-        if isinstance(type_, EnumType):
-            return self.enum_lines(type_)
-        if isinstance(type_, StructType):
-            return self.struct_lines(type_)
-        if type_.size and type(type_).__module__.partition(".")[0] != "hostmod":
-            return [
-                f"/* {type_}: hostmod knows its size only. */",
-                f"struct alignas({type_.align}) {self.tag(type_)} {{",
-                f"    unsigned char bytes[{type_.size}];",
-                "};",
-            ]
-        return []
-
-    def tag(self, type_: Type) -> str:
-        if type_ not in self.tags:
-            name = type_.cls.__name__ if isinstance(type_, StructType | EnumType) else type_.name
-            self.tags[type_] = self.names.take(pascal(name))
-        return self.tags[type_]
+    def opaque_lines(self, type_: Type) -> list[str]:
+        return [
+            f"/* {type_}: hostmod knows its size only. */",
+            f"struct alignas({type_.align}) {self.tag(type_)} {{",
+            f"    unsigned char bytes[{type_.size}];",
+            "};",
+        ]
 
     def enum_lines(self, type_: EnumType) -> list[str]:
         tag, names = self.tag(type_), Names(RESERVED)
@@ -203,97 +188,38 @@ class _Writer:
             return f"unsigned char {name}[{type_.size}]"
         return f"{self.spell(type_)} {name}"
 
-    def spell(self, type_: Type) -> str:
-        """Spell the type of a value in memory."""
-        if isinstance(type_, BoolType):
-            return "bool"
-        if isinstance(type_, DurationType):
-            return "std::chrono::duration<std::int64_t, std::nano>"
-        if isinstance(type_, IntegerType):
-            return f"std::{'' if type_.signed else 'u'}int{type_.bits}_t"
-        if isinstance(type_, FloatType):
-            return "float" if type_.size == 4 else "double"
-        if isinstance(type_, PointerType):
-            return f"{self.spell(type_.element)} *"
-        if isinstance(type_, CStringType):
-            return "const char *"
-        if isinstance(type_, StringType):
-            return "hostmod::String"
-        if isinstance(type_, ArrayType | ListType):
-            return f"hostmod::Slice<{self.spell(type_.element)}>"
-        if isinstance(type_, BytesType):
-            return "hostmod::Slice<std::uint8_t>"
-        if isinstance(type_, FixedArrayType):
-            return f"std::array<{self.spell(type_.element)}, {type_.length}>"
-        return self.tag(type_)
-
     def raw(self, type_: Type) -> str:
-        """Spell the type of one core value of a function."""
-        if isinstance(type_, DurationType):
-            return "std::int64_t"
-        if known_scalar(type_) or isinstance(type_, PointerType | CStringType):
-            return self.spell(type_)
-        return CORE[type_.core[0]]
+        return "std::int64_t" if isinstance(type_, DurationType) else super().raw(type_)
 
-    def parameter(self, slot: Slot, names: Names, raws: Names) -> tuple[str, list[str], list[str]]:
-        """Return a parameter, those of the import that it becomes, and what is passed for them."""
-        type_, name = slot.type, names.take(slot.name)
+    def known_parameter(self, type_: Type, name: str, names: Names) -> Passing | None:
+        passed = [f"{name}.data()", f"static_cast<std::uint32_t>({name}.size())"]
         if isinstance(type_, StringType):
-            return (
-                f"std::string_view {name}",
-                ["const char *", "std::uint32_t"],
-                [f"{name}.data()", f"static_cast<std::uint32_t>({name}.size())"],
-            )
+            return Passing([f"std::string_view {name}"], ["const char *", "std::uint32_t"], passed)
         if isinstance(type_, BytesType | ListType):
-            element = "std::uint8_t"
-            if isinstance(type_, ArrayType | ListType):
-                element = self.spell(type_.element)
-            return (
-                f"std::span<{element}> {name}",
-                [f"{element} *", "std::uint32_t"],
-                [f"{name}.data()", f"static_cast<std::uint32_t>({name}.size())"],
-            )
+            element = self.element(type_, "std::uint8_t")
+            return Passing([f"std::span<{element}> {name}"], [f"{element} *", "std::uint32_t"], passed)
         if isinstance(type_, DurationType):
-            return f"std::chrono::nanoseconds {name}", ["std::int64_t"], [f"{name}.count()"]
-        if known_scalar(type_) or isinstance(type_, PointerType | CStringType) or len(type_.core) == 1:
-            return f"{self.raw(type_)} {name}", [self.raw(type_)], [name]
-        pieces = [f"{CORE[core]} {names.take(f'{name}_{index}')}" for index, core in enumerate(type_.core)]
-        return ", ".join(pieces), [CORE[core] for core in type_.core], [each.split()[-1] for each in pieces]
+            return Passing([f"std::chrono::nanoseconds {name}"], ["std::int64_t"], [f"{name}.count()"])
+        return None
 
     def function_lines(self, function: Declared) -> list[str]:
         name = self.names.take(snake(function.name))
         lines = block(function.doc)
         if function.why_not:
             return [*lines, f"/* {name} cannot be declared: {function.why_not}. */"]
-        names, raws = Names(RESERVED | {"result"}), Names()
-        parameters: list[str] = []
-        types: list[str] = []
-        passed: list[str] = []
-        for slot in function.params:
-            parameter, raw_types, arguments = self.parameter(slot, names, raws)
-            parameters.append(parameter)
-            types += raw_types
-            passed += arguments
-        types += [f"{self.spell(slot.type)} *" for slot in function.values] if function.outs else []
-        raw_result = "void"
-        if function.optional:
-            raw_result = "std::int32_t"
-        elif function.result is not None:
-            raw_result = self.raw(function.result)
+        passing = self.passing(function, Names(RESERVED | {"result"}))
+        if function.outs:
+            passing.types += [f"{self.spell(slot.type)} *" for slot in function.values]
         link = f"{snake(self.interface.name)}_{name}"
         module = escaped(self.interface.name)
         lines_raw = [
             "namespace raw {",
             f'extern "C" __attribute__((import_module({module}), import_name({escaped(function.import_name)})))',
-            f"{raw_result} hostmod_{link}({', '.join(types)});",
+            f"{self.raw_result(function)} hostmod_{link}({', '.join(passing.types)});",
             "}",
         ]
-        result, body = self.body(function, f"raw::hostmod_{link}", passed)
-        wrapper = [
-            f"inline {result} {name}({', '.join(parameters)}) {{",
-            *(f"    {line}" for line in body),
-            "}",
-        ]
+        result, body = self.body(function, f"raw::hostmod_{link}", passing.given)
+        wrapper = [f"inline {result} {name}({', '.join(passing.parameters)}) {{", *indented(body), "}"]
         found = [*lines_raw, *lines, *wrapper]
         if function.uses_references:
             return ["#ifdef __wasm_reference_types__", *found, "#endif"]

@@ -13,17 +13,15 @@ from hostmod.bindgen.model import (
     comment,
     doc_of,
     escaped,
-    pascal,
     shout,
     snake,
 )
-from hostmod.plan import Slot
+from hostmod.bindgen.writer import Passing, Spelling, Writer, indented
 from hostmod.types.enums import EnumType
 from hostmod.types.pointer import ListType, NullablePointerType, PointerType
-from hostmod.types.record import FixedArrayType, FixedBytesType, StructType
-from hostmod.types.scalar import BoolType, FloatType, IntegerType
+from hostmod.types.record import StructType
 from hostmod.types.text import CStringType, StringType
-from hostmod.types.view import ArrayType, BytesType
+from hostmod.types.view import BytesType
 
 RESERVED = frozenset(
     "as async await break const continue crate dyn else enum extern false fn for if impl in let loop match "
@@ -32,8 +30,6 @@ RESERVED = frozenset(
     "i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 usize isize Errno Slice Text Result Option Ok Err Some None raw "
     "core std".split()
 )
-
-CORE = {"i32": "u32", "i64": "u64", "f32": "f32", "f64": "f64"}
 
 PRELUDE = """\
 /// What went wrong, by its number.
@@ -111,14 +107,30 @@ def generate(interfaces: Sequence[Interface]) -> str:
     return "\n".join(lines) + "\n"
 
 
-class _Writer:
+class _Writer(Writer):
     """Writes one interface, as a module."""
 
+    reserved = RESERVED
+    no_references = "Rust has no references to host objects"
+    no_result = "()"
+    spelling = Spelling(
+        core={"i32": "u32", "i64": "u64", "f32": "f32", "f64": "f64"},
+        bool="bool",
+        signed="i{bits}",
+        unsigned="u{bits}",
+        floats={32: "f32", 64: "f64"},
+        pointer="*mut {of}",
+        cstring="*const u8",
+        string="Text",
+        slice="Slice<{of}>",
+        octets="Slice<u8>",
+        array="[{of}; {n}]",
+        octet_array="[u8; {n}]",
+    )
+
     def __init__(self, interface: Interface, space: str) -> None:
-        self.interface = interface
+        super().__init__(interface)
         self.space = space
-        self.names = Names(RESERVED)
-        self.tags: dict[Type, str] = {}
 
     def lines(self) -> list[str]:
         found = self.interface
@@ -136,16 +148,8 @@ class _Writer:
                     f"    pub const {shout(self.space)}_{name}: Errno = Errno({number});",
                 ]
             body.append("}")
-        for each in found.reached:
-            declared = self.type_lines(each)
-            if declared:
-                body += ["", *declared]
-        raw: list[str] = []
-        wrappers: list[str] = []
-        for function in found.functions:
-            imported, wrapper = self.function_lines(function)
-            raw += imported
-            wrappers += ["", *wrapper]
+        body += self.all_types()
+        raw, wrappers = self.all_imports()
         body += [
             "",
             "mod raw {",
@@ -157,33 +161,15 @@ class _Writer:
             "}",
             *wrappers,
         ]
-        text = f"The host module {escaped(found.name)}." + (f" {found.doc}" if found.doc else "")
+        return [*comment(self.title, "///"), f"pub mod {self.space} {{", *indented(body), "}"]
+
+    def opaque_lines(self, type_: Type) -> list[str]:
         return [
-            *comment(text, "///"),
-            f"pub mod {self.space} {{",
-            *(f"    {line}".rstrip() for line in body),
-            "}",
+            f"/// {type_}: hostmod knows its size only.",
+            "#[derive(Clone, Copy, Debug)]",
+            f"#[repr(C, align({type_.align}))]",
+            f"pub struct {self.tag(type_)}(pub [u8; {type_.size}]);",
         ]
-
-    def tag(self, type_: Type) -> str:
-        if type_ not in self.tags:
-            name = type_.cls.__name__ if isinstance(type_, StructType | EnumType) else type_.name
-            self.tags[type_] = self.names.take(pascal(name))
-        return self.tags[type_]
-
-    def type_lines(self, type_: Type) -> list[str]:
-        if isinstance(type_, EnumType):
-            return self.enum_lines(type_)
-        if isinstance(type_, StructType):
-            return self.struct_lines(type_)
-        if type_.size and type(type_).__module__.partition(".")[0] != "hostmod":
-            return [
-                f"/// {type_}: hostmod knows its size only.",
-                "#[derive(Clone, Copy, Debug)]",
-                f"#[repr(C, align({type_.align}))]",
-                f"pub struct {self.tag(type_)}(pub [u8; {type_.size}]);",
-            ]
-        return []
 
     def enum_lines(self, type_: EnumType) -> list[str]:
         # A Rust enum of a number that is no member would be undefined behaviour; the host may have more members.
@@ -231,92 +217,45 @@ class _Writer:
             checks.append(f"    assert!(core::mem::offset_of!({tag}, {name}) == {each.offset});")
         return [*lines, "}", *checks, "};"]
 
-    def spell(self, type_: Type) -> str:
-        """Spell the type of a value in memory."""
-        if isinstance(type_, BoolType):
-            return "bool"
-        if isinstance(type_, IntegerType):
-            return f"{'i' if type_.signed else 'u'}{type_.bits}"
-        if isinstance(type_, FloatType):
-            return f"f{type_.size * 8}"
-        if isinstance(type_, PointerType):
-            return f"*mut {self.spell(type_.element)}"
-        if isinstance(type_, CStringType):
-            return "*const u8"
-        if isinstance(type_, StringType):
-            return "Text"
-        if isinstance(type_, ArrayType | ListType):
-            return f"Slice<{self.spell(type_.element)}>"
-        if isinstance(type_, BytesType):
-            return "Slice<u8>"
-        if isinstance(type_, FixedArrayType):
-            return f"[{self.spell(type_.element)}; {type_.length}]"
-        if isinstance(type_, FixedBytesType):
-            return f"[u8; {type_.size}]"
-        return self.tag(type_)
+    def parameter_name(self, name: str) -> str:
+        return snake(name)
 
-    def raw_type(self, type_: Type) -> str:
-        if isinstance(type_, BoolType | IntegerType | FloatType | EnumType | PointerType | CStringType):
-            return self.spell(type_)
-        return CORE[type_.core[0]]
-
-    def parameter(self, slot: Slot, names: Names) -> tuple[str, list[str], list[str]]:
-        """Return a parameter, those of the import that it becomes, and what is passed for them."""
-        type_, name = slot.type, names.take(snake(slot.name))
+    def known_parameter(self, type_: Type, name: str, names: Names) -> Passing | None:
+        length = f"{name}.len() as u32"
         if isinstance(type_, StringType):
-            return f"{name}: &str", ["*const u8", "u32"], [f"{name}.as_ptr()", f"{name}.len() as u32"]
+            return Passing([f"{name}: &str"], ["*const u8", "u32"], [f"{name}.as_ptr()", length])
         if isinstance(type_, CStringType):
-            return f"{name}: &std::ffi::CStr", ["*const u8"], [f"{name}.as_ptr() as *const u8"]
+            return Passing([f"{name}: &std::ffi::CStr"], ["*const u8"], [f"{name}.as_ptr() as *const u8"])
         if isinstance(type_, BytesType | ListType):
-            element = self.spell(type_.element) if isinstance(type_, ArrayType | ListType) else "u8"
-            return (
-                f"{name}: &mut [{element}]",
-                [f"*mut {element}", "u32"],
-                [f"{name}.as_mut_ptr()", f"{name}.len() as u32"],
+            element = self.element(type_, "u8")
+            return Passing(
+                [f"{name}: &mut [{element}]"], [f"*mut {element}", "u32"], [f"{name}.as_mut_ptr()", length]
             )
         if isinstance(type_, PointerType):
             element = self.spell(type_.element)
             if isinstance(type_, NullablePointerType):
-                passed = f"{name}.map_or(core::ptr::null_mut(), |value| value as *mut {element})"
-                return f"{name}: Option<&mut {element}>", [f"*mut {element}"], [passed]
-            return f"{name}: &mut {element}", [f"*mut {element}"], [name]
-        if len(type_.core) == 1:
-            return f"{name}: {self.raw_type(type_)}", [self.raw_type(type_)], [name]
-        pieces = [names.take(f"{name}_{index}") for index in range(len(type_.core))]
-        cores = [CORE[core] for core in type_.core]
-        return ", ".join(f"{a}: {b}" for a, b in zip(pieces, cores, strict=True)), cores, pieces
+                given = f"{name}.map_or(core::ptr::null_mut(), |value| value as *mut {element})"
+                return Passing([f"{name}: Option<&mut {element}>"], [f"*mut {element}"], [given])
+            return Passing([f"{name}: &mut {element}"], [f"*mut {element}"], [name])
+        return None
 
-    def function_lines(self, function: Declared) -> tuple[list[str], list[str]]:
-        """Return the import, and the function that calls it."""
+    def import_lines(self, function: Declared) -> tuple[list[str], list[str]]:
         name = self.names.take(snake(function.name))
-        why_not = function.why_not
-        if function.uses_references:
-            why_not = "Rust has no references to host objects"
+        why_not = self.why_not(function)
         if why_not:
             return [], [*comment(function.doc, "//"), f"// {name} cannot be declared: {why_not}."]
-        names = Names({*RESERVED, "result"})
-        parameters: list[str] = []
-        types: list[str] = []
-        passed: list[str] = []
-        for slot in function.params:
-            parameter, raw_types, arguments = self.parameter(slot, names)
-            parameters.append(parameter)
-            types += raw_types
-            passed += arguments
+        passing = self.passing(function, Names({*RESERVED, "result"}))
         if function.outs:
-            types += [f"*mut {self.spell(slot.type)}" for slot in function.values]
-        result = ""
-        if function.optional:
-            result = " -> i32"
-        elif function.result is not None:
-            result = f" -> {self.raw_type(function.result)}"
-        numbered = ", ".join(f"a{index}: {type_}" for index, type_ in enumerate(types))
+            passing.types += [f"*mut {self.spell(slot.type)}" for slot in function.values]
+        result = self.raw_result(function)
+        result = "" if result == self.no_result else f" -> {result}"
+        numbered = ", ".join(f"{place}: {type_}" for place, type_ in passing.numbered)
         raw = [
             f"        #[link_name = {escaped(function.import_name)}]",
             f"        pub fn {name}({numbered}){result};",
         ]
-        gives, body = self.body(function, f"raw::{name}", passed, result)
-        lines = [f"pub fn {name}({', '.join(parameters)}){gives} {{", *(f"    {each}" for each in body), "}"]
+        gives, body = self.body(function, f"raw::{name}", passing.given, result)
+        lines = [f"pub fn {name}({', '.join(passing.parameters)}){gives} {{", *indented(body), "}"]
         return raw, [*comment(function.doc, "///"), *lines]
 
     def body(self, function: Declared, raw: str, passed: list[str], result: str) -> tuple[str, list[str]]:

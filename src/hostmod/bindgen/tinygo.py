@@ -16,14 +16,13 @@ from hostmod.bindgen.model import (
     pascal,
     snake,
 )
-from hostmod.errors import DeclarationError
-from hostmod.plan import Slot
+from hostmod.bindgen.writer import Passing, Spelling, Writer, indented, only
 from hostmod.types.enums import EnumType
 from hostmod.types.pointer import ListType, PointerType
-from hostmod.types.record import FixedArrayType, FixedBytesType, StructType
+from hostmod.types.record import StructType
 from hostmod.types.scalar import BoolType, DurationType, FloatType, IntegerType
 from hostmod.types.text import CStringType, StringType
-from hostmod.types.view import ArrayType, BytesType
+from hostmod.types.view import BytesType
 
 RESERVED = frozenset(
     "break case chan const continue default defer else fallthrough for func go goto if import interface "
@@ -33,8 +32,6 @@ RESERVED = frozenset(
     "println real recover unsafe time strconv runtime bytes boolWord number init main Errno Text Slice "
     "Address MakeText MakeSlice AddressOf escaped".split()
 )
-
-CORE = {"i32": "uint32", "i64": "uint64", "f32": "float32", "f64": "float64"}
 
 PRELUDE = """\
 // Errno says what went wrong, by its number.
@@ -88,14 +85,7 @@ func number(value bool) uint32 {
 
 def generate(interfaces: Sequence[Interface]) -> str:
     """Write the file; DeclarationError for several modules, since a Go package has one set of names."""
-    if len(interfaces) != 1:
-        raise DeclarationError(
-            "bindgen tinygo",
-            ", ".join(each.name for each in interfaces),
-            "one host module",
-            "give each a package of its own",
-        )
-    return "\n".join(_Writer(interfaces[0]).lines()) + "\n"
+    return "\n".join(_Writer(only(interfaces, "tinygo", "a package")).lines()) + "\n"
 
 
 def package_name(module: str) -> str:
@@ -103,13 +93,31 @@ def package_name(module: str) -> str:
     return snake(module).replace("_", "") or "host"
 
 
-class _Writer:
+class _Writer(Writer):
     """Writes one interface, as a package."""
 
+    reserved = RESERVED
+    no_references = "Go has no references to host objects"
+    errno_result, no_result = "int32", ""
+    declaration, piece = "{name} {type}", "{name}{index}"
+    spelling = Spelling(
+        core={"i32": "uint32", "i64": "uint64", "f32": "float32", "f64": "float64"},
+        bool="bool",
+        signed="int{bits}",
+        unsigned="uint{bits}",
+        floats={32: "float32", 64: "float64"},
+        duration="time.Duration",
+        pointer="Address",
+        cstring="Address",
+        string="Text",
+        slice="Slice[{of}]",
+        octets="Slice[byte]",
+        array="[{n}]{of}",
+        octet_array="[{n}]byte",
+    )
+
     def __init__(self, interface: Interface) -> None:
-        self.interface = interface
-        self.names = Names(RESERVED)
-        self.tags: dict[Type, str] = {}
+        super().__init__(interface)
         self.functions = {id(each): self.names.take(pascal(each.name)) for each in interface.functions}
 
     def lines(self) -> list[str]:
@@ -130,12 +138,7 @@ class _Writer:
                 *_aligned(rows),
                 ")",
             ]
-        for each in found.reached:
-            declared = self.type_lines(each)
-            if declared:
-                body += ["", *declared]
-        for function in found.functions:
-            body += ["", *self.function_lines(function)]
+        body += [*self.all_types(), *self.all_functions()]
         text = f"Package {package} is the host module {found.name!r}." + (
             f" {found.doc}" if found.doc else ""
         )
@@ -170,33 +173,19 @@ class _Writer:
         ]
         return [*head, *PRELUDE.splitlines(), *body]
 
-    def tag(self, type_: Type) -> str:
-        if type_ not in self.tags:
-            name = type_.cls.__name__ if isinstance(type_, StructType | EnumType) else type_.name
-            self.tags[type_] = self.names.take(
-                pascal(name) + ("Type" if self.is_function(pascal(name)) else "")
-            )
-        return self.tags[type_]
+    def tag_name(self, name: str) -> str:
+        return name + ("Type" if name in self.functions.values() else "")
 
-    def is_function(self, name: str) -> bool:
-        return name in self.functions.values()
-
-    def type_lines(self, type_: Type) -> list[str]:
-        if isinstance(type_, EnumType):
-            return self.enum_lines(type_)
-        if isinstance(type_, StructType):
-            return self.struct_lines(type_)
-        if type_.size and type(type_).__module__.partition(".")[0] != "hostmod":
-            # Go has no way to ask for an alignment: a number of that size has it.
-            tag = self.tag(type_)
-            word = {1: "uint8", 2: "uint16", 4: "uint32", 8: "uint64"}[type_.align]
-            return [
-                f"// {tag} is {type_}: hostmod knows its size only.",
-                f"type {tag} struct {{",
-                f"\tWords [{type_.size // type_.align}]{word}",
-                "}",
-            ]
-        return []
+    def opaque_lines(self, type_: Type) -> list[str]:
+        # Go has no way to ask for an alignment: a number of that size has it.
+        tag = self.tag(type_)
+        word = {1: "uint8", 2: "uint16", 4: "uint32", 8: "uint64"}[type_.align]
+        return [
+            f"// {tag} is {type_}: hostmod knows its size only.",
+            f"type {tag} struct {{",
+            f"\tWords [{type_.size // type_.align}]{word}",
+            "}",
+        ]
 
     def enum_lines(self, type_: EnumType) -> list[str]:
         tag, base = self.tag(type_), self.spell(type_.base)
@@ -220,110 +209,64 @@ class _Writer:
             checks.append(f"var _ = [1]struct{{}}{{}}[unsafe.Offsetof({tag}{{}}.{name})-{each.offset}]")
         return [*lines, *_aligned(rows), "}", "", *checks]
 
-    def spell(self, type_: Type) -> str:
-        """Spell the type of a value in memory."""
-        if isinstance(type_, BoolType):
-            return "bool"
-        if isinstance(type_, DurationType):
-            return "time.Duration"
-        if isinstance(type_, IntegerType):
-            return f"{'' if type_.signed else 'u'}int{type_.bits}"
-        if isinstance(type_, FloatType):
-            return f"float{type_.size * 8}"
-        if isinstance(type_, PointerType | CStringType):
-            return "Address"
-        if isinstance(type_, StringType):
-            return "Text"
-        if isinstance(type_, ArrayType | ListType):
-            return f"Slice[{self.spell(type_.element)}]"
-        if isinstance(type_, BytesType):
-            return "Slice[byte]"
-        if isinstance(type_, FixedArrayType):
-            return f"[{type_.length}]{self.spell(type_.element)}"
-        if isinstance(type_, FixedBytesType):
-            return f"[{type_.size}]byte"
-        return self.tag(type_)
-
-    def core(self, type_: Type) -> str:
+    def raw(self, type_: Type) -> str:
         """Spell one core value: what Go lets cross has 32 or 64 bits."""
         if isinstance(type_, DurationType):
             return "int64"
         base = type_.base if isinstance(type_, EnumType) else type_
         if isinstance(base, IntegerType):
             return f"{'' if base.signed else 'u'}int{64 if base.bits == 64 else 32}"
-        return CORE[type_.core[0]]
+        return self.spelling.core[type_.core[0]]
 
-    def parameter(self, slot: Slot, names: Names) -> tuple[str, list[str], list[str], list[str]]:
-        """Return a parameter, those of the import that it becomes, what is passed for them, and what is kept alive."""
-        type_, name = slot.type, names.take(camel(slot.name))
-        pointer = "unsafe.Pointer"
+    def parameter_name(self, name: str) -> str:
+        return camel(name)
+
+    def known_parameter(self, type_: Type, name: str, names: Names) -> Passing | None:
+        pointer, length = "unsafe.Pointer", f"uint32(len({name}))"
         if isinstance(type_, StringType):
-            passed = [f"{pointer}(unsafe.StringData({name}))", f"uint32(len({name}))"]
-            return f"{name} string", [pointer, "uint32"], passed, [name]
+            given = [f"{pointer}(unsafe.StringData({name}))", length]
+            return Passing([f"{name} string"], [pointer, "uint32"], given, [name])
+        start = f"{pointer}(unsafe.SliceData({name}))"
         if isinstance(type_, CStringType):
-            return f"{name} []byte", [pointer], [f"{pointer}(unsafe.SliceData({name}))"], [name]
+            return Passing([f"{name} []byte"], [pointer], [start], [name])
         if isinstance(type_, BytesType | ListType):
-            element = self.spell(type_.element) if isinstance(type_, ArrayType | ListType) else "byte"
-            passed = [f"{pointer}(unsafe.SliceData({name}))", f"uint32(len({name}))"]
-            return f"{name} []{element}", [pointer, "uint32"], passed, [name]
+            declared = f"{name} []{self.element(type_, 'byte')}"
+            return Passing([declared], [pointer, "uint32"], [start, length], [name])
         if isinstance(type_, PointerType):
-            return f"{name} *{self.spell(type_.element)}", [pointer], [f"{pointer}({name})"], [name]
+            declared = f"{name} *{self.spell(type_.element)}"
+            return Passing([declared], [pointer], [f"{pointer}({name})"], [name])
         if isinstance(type_, BoolType):
-            return f"{name} bool", ["uint32"], [f"number({name})"], []
+            return Passing([f"{name} bool"], ["uint32"], [f"number({name})"])
         if isinstance(type_, IntegerType | FloatType | EnumType):
-            spelled, core = self.spell(type_), self.core(type_)
-            return f"{name} {spelled}", [core], [name if spelled == core else f"{core}({name})"], []
-        pieces = [
-            names.take(name if len(type_.core) == 1 else f"{name}{index}") for index in range(len(type_.core))
-        ]
-        if len(type_.core) == 1:
-            pieces = [name]
-        cores = [CORE[core] for core in type_.core]
-        return ", ".join(f"{a} {b}" for a, b in zip(pieces, cores, strict=True)), cores, pieces, []
+            spelled, core = self.spell(type_), self.raw(type_)
+            return Passing([f"{name} {spelled}"], [core], [name if spelled == core else f"{core}({name})"])
+        return None
 
     def function_lines(self, function: Declared) -> list[str]:
         name = self.functions[id(function)]
-        why_not = function.why_not
-        if function.uses_references:
-            why_not = "Go has no references to host objects"
+        why_not = self.why_not(function)
         if any(each.isspace() for each in function.import_name + self.interface.name):
             why_not = "Go cannot import a name with a space in it"
         lines = comment(function.doc, "//")
         if why_not:
             return [*lines, f"// {name} cannot be declared: {why_not}."]
-        names = Names({*RESERVED, "result"})
-        parameters: list[str] = []
-        types: list[str] = []
-        passed: list[str] = []
-        alive: list[str] = []
-        for slot in function.params:
-            parameter, raw_types, arguments, kept = self.parameter(slot, names)
-            parameters.append(parameter)
-            types += raw_types
-            passed += arguments
-            alive += kept
-        types += ["unsafe.Pointer"] * len(function.outs)
-        result = ""
-        if function.optional:
-            result = " int32"
-        elif function.result is not None:
-            is_word = isinstance(function.result, BoolType | PointerType)
-            result = " uint32" if is_word else f" {self.core(function.result)}"
+        passing = self.passing(function, Names({*RESERVED, "result"}))
+        passing.types += ["unsafe.Pointer"] * len(function.outs)
+        result = self.raw_result(function)
         raw = self.names.take(f"raw{name}")
-        numbered = ", ".join(f"a{index} {each}" for index, each in enumerate(types))
+        numbered = ", ".join(f"{place} {type_}" for place, type_ in passing.numbered)
         found = [
             f"//go:wasmimport {self.interface.name} {function.import_name}",
-            f"func {raw}({numbered}){result}",
+            f"func {raw}({numbered}){result and f' {result}'}",
             "",
         ]
-        gives, body = self.body(function, raw, passed, alive)
-        wrapper = [f"func {name}({', '.join(parameters)}){gives} {{", *(f"\t{each}" for each in body), "}"]
+        gives, body = self.body(function, raw, passing)
+        wrapper = [f"func {name}({', '.join(passing.parameters)}){gives} {{", *indented(body, "\t"), "}"]
         return [*found, *lines, *wrapper]
 
-    def body(
-        self, function: Declared, raw: str, passed: list[str], alive: list[str]
-    ) -> tuple[str, list[str]]:
-        keep = [f"runtime.KeepAlive({each})" for each in alive]
+    def body(self, function: Declared, raw: str, passing: Passing) -> tuple[str, list[str]]:
+        passed = passing.given
+        keep = [f"runtime.KeepAlive({each})" for each in passing.besides]
         if not function.outs:
             call = f"{raw}({', '.join(passed)})"
             if function.optional:
@@ -341,7 +284,7 @@ class _Writer:
             if isinstance(type_, BoolType):
                 return " bool", [f"result := {call}", *keep, "return result != 0"]
             if not isinstance(type_, IntegerType | FloatType | EnumType | PointerType | CStringType):
-                return f" {self.core(type_)}", [f"result := {call}", *keep, "return result"]
+                return f" {self.raw(type_)}", [f"result := {call}", *keep, "return result"]
             return f" {self.spell(type_)}", [
                 f"result := {call}",
                 *keep,

@@ -16,16 +16,14 @@ from hostmod.bindgen.model import (
     comment,
     doc_of,
     escaped,
-    pascal,
     snake,
 )
-from hostmod.plan import Slot
+from hostmod.bindgen.writer import Passing, Spelling, Writer, indented
 from hostmod.types.enums import EnumType
-from hostmod.types.pointer import ListType, NullablePointerType, PointerType
-from hostmod.types.record import FixedArrayType, FixedBytesType, StructType
-from hostmod.types.scalar import BoolType, FloatType, IntegerType
-from hostmod.types.text import CStringType, StringType
-from hostmod.types.view import ArrayType, BytesType
+from hostmod.types.pointer import ListType
+from hostmod.types.record import StructType
+from hostmod.types.text import StringType
+from hostmod.types.view import BytesType
 
 KEYWORDS = frozenset(
     "addrspace align allowzero and anyframe anytype asm async await break callconv catch comptime const continue defer "
@@ -36,8 +34,6 @@ KEYWORDS = frozenset(
 )
 
 RESERVED = KEYWORDS | {"raw", "Error", "String", "Slice", "check", "last_errno", "std", "main", "init"}
-
-CORE = {"i32": "u32", "i64": "u64", "f32": "f32", "f64": "f64"}
 
 
 def generate(interfaces: Sequence[Interface]) -> str:
@@ -74,8 +70,7 @@ def generate(interfaces: Sequence[Interface]) -> str:
         if len(interfaces) == 1:
             lines += ["", *body]
         else:
-            inner = [f"    {line}".rstrip() for line in body]
-            lines += ["", f"pub const {top.take(snake(each.name))} = struct {{", *inner, "};"]
+            lines += ["", f"pub const {top.take(snake(each.name))} = struct {{", *indented(body), "};"]
     return "\n".join(lines) + "\n"
 
 
@@ -133,55 +128,49 @@ def _errors(names: dict[int, str]) -> list[str]:
     ]
 
 
-class _Writer:
+class _Writer(Writer):
     """Writes one interface."""
 
+    reserved = RESERVED
+    no_references = "Zig has no references to host objects"
+    spelling = Spelling(
+        core={"i32": "u32", "i64": "u64", "f32": "f32", "f64": "f64"},
+        bool="bool",
+        signed="i{bits}",
+        unsigned="u{bits}",
+        floats={32: "f32", 64: "f64"},
+        pointer="*{of}",
+        nullable="?*{of}",
+        cstring="[*:0]const u8",
+        string="String",
+        slice="Slice({of})",
+        octets="Slice(u8)",
+        array="[{n}]{of}",
+        octet_array="[{n}]u8",
+    )
+
     def __init__(self, interface: Interface, names: Names) -> None:
-        self.interface = interface
-        self.names = names
-        self.tags: dict[Type, str] = {}
+        super().__init__(interface, names)
         # Functions may not be shadowed by their own parameters, nor by those of others.
         self.functions = {id(each): names.take(camel(each.name)) for each in interface.functions}
 
     def lines(self) -> list[str]:
         found = self.interface
-        lines = comment(
-            f"The host module {escaped(found.name)}." + (f" {found.doc}" if found.doc else ""), "//"
-        )
+        lines = comment(self.title, "//")
         if found.errors:
             lines += ["//", "// Errors, and the Python exceptions that they stand for:"]
             lines += [f"//     {name} ({number})  {why}" for number, name, why in found.errors]
-        for each in found.reached:
-            declared = self.type_lines(each)
-            if declared:
-                lines += ["", *declared]
-        raw: list[str] = []
-        wrappers: list[str] = []
-        for function in found.functions:
-            imported, wrapper = self.function_lines(function)
-            raw += imported
-            wrappers += ["", *wrapper]
+        lines += self.all_types()
+        raw, wrappers = self.all_imports()
         return [*lines, "", "const raw = struct {", *raw, "};", *wrappers]
 
-    def tag(self, type_: Type) -> str:
-        if type_ not in self.tags:
-            name = type_.cls.__name__ if isinstance(type_, StructType | EnumType) else type_.name
-            self.tags[type_] = self.names.take(pascal(name))
-        return self.tags[type_]
-
-    def type_lines(self, type_: Type) -> list[str]:
-        if isinstance(type_, EnumType):
-            return self.enum_lines(type_)
-        if isinstance(type_, StructType):
-            return self.struct_lines(type_)
-        if type_.size and type(type_).__module__.partition(".")[0] != "hostmod":
-            return [
-                f"/// {type_}: hostmod knows its size only.",
-                f"pub const {self.tag(type_)} = extern struct {{",
-                f"    bytes: [{type_.size}]u8 align({type_.align}),",
-                "};",
-            ]
-        return []
+    def opaque_lines(self, type_: Type) -> list[str]:
+        return [
+            f"/// {type_}: hostmod knows its size only.",
+            f"pub const {self.tag(type_)} = extern struct {{",
+            f"    bytes: [{type_.size}]u8 align({type_.align}),",
+            "};",
+        ]
 
     def enum_lines(self, type_: EnumType) -> list[str]:
         tag, names = self.tag(type_), Names(RESERVED)
@@ -227,92 +216,44 @@ class _Writer:
             )
         return [*lines, "};", "", "comptime {", *checks, "}"]
 
-    def spell(self, type_: Type) -> str:
-        """Spell the type of a value in memory."""
-        if isinstance(type_, BoolType):
-            return "bool"
-        if isinstance(type_, IntegerType):
-            return f"{'i' if type_.signed else 'u'}{type_.bits}"
-        if isinstance(type_, FloatType):
-            return f"f{type_.size * 8}"
-        if isinstance(type_, NullablePointerType):
-            return f"?*{self.spell(type_.element)}"
-        if isinstance(type_, PointerType):
-            return f"*{self.spell(type_.element)}"
-        if isinstance(type_, CStringType):
-            return "[*:0]const u8"
-        if isinstance(type_, StringType):
-            return "String"
-        if isinstance(type_, ArrayType | ListType):
-            return f"Slice({self.spell(type_.element)})"
-        if isinstance(type_, BytesType):
-            return "Slice(u8)"
-        if isinstance(type_, FixedArrayType):
-            return f"[{type_.length}]{self.spell(type_.element)}"
-        if isinstance(type_, FixedBytesType):
-            return f"[{type_.size}]u8"
-        return self.tag(type_)
+    def raw(self, type_: Type) -> str:
+        return super().raw(type_.base if isinstance(type_, EnumType) else type_)
 
-    def raw_type(self, type_: Type) -> str:
-        if isinstance(type_, EnumType):
-            return self.spell(type_.base)
-        if isinstance(type_, BoolType | IntegerType | FloatType | PointerType | CStringType):
-            return self.spell(type_)
-        return CORE[type_.core[0]]
+    def parameter_name(self, name: str) -> str:
+        return snake(name)
 
-    def parameter(self, slot: Slot, names: Names) -> tuple[str, list[str], list[str]]:
-        """Return a parameter, those of the import that it becomes, and what is passed for them."""
-        type_, name = slot.type, names.take(snake(slot.name))
+    def known_parameter(self, type_: Type, name: str, names: Names) -> Passing | None:
+        length = f"@intCast({name}.len)"
         if isinstance(type_, StringType):
-            return f"{name}: []const u8", ["[*]const u8", "u32"], [f"{name}.ptr", f"@intCast({name}.len)"]
+            return Passing([f"{name}: []const u8"], ["[*]const u8", "u32"], [f"{name}.ptr", length])
         if isinstance(type_, BytesType | ListType):
-            element = self.spell(type_.element) if isinstance(type_, ArrayType | ListType) else "u8"
-            return f"{name}: []{element}", [f"[*]{element}", "u32"], [f"{name}.ptr", f"@intCast({name}.len)"]
+            element = self.element(type_, "u8")
+            return Passing([f"{name}: []{element}"], [f"[*]{element}", "u32"], [f"{name}.ptr", length])
         if isinstance(type_, EnumType):
             cast = "@bitCast" if type_.is_flag else "@intFromEnum"
-            return f"{name}: {self.spell(type_)}", [self.spell(type_.base)], [f"{cast}({name})"]
-        if len(type_.core) == 1:
-            return f"{name}: {self.raw_type(type_)}", [self.raw_type(type_)], [name]
-        pieces = [names.take(f"{name}_{index}") for index in range(len(type_.core))]
-        return (
-            ", ".join(f"{piece}: {CORE[core]}" for piece, core in zip(pieces, type_.core, strict=True)),
-            [CORE[core] for core in type_.core],
-            pieces,
-        )
+            return Passing([f"{name}: {self.spell(type_)}"], [self.raw(type_)], [f"{cast}({name})"])
+        return None
 
-    def function_lines(self, function: Declared) -> tuple[list[str], list[str]]:
-        """Return the import, and the function that calls it."""
+    def import_lines(self, function: Declared) -> tuple[list[str], list[str]]:
         name = self.functions[id(function)]
         docs = comment(function.doc, "///")
-        why_not = function.why_not
-        if function.uses_references:
-            why_not = "Zig has no references to host objects"
+        why_not = self.why_not(function)
         if why_not:
             return [], [*comment(function.doc, "//"), f"// {name} cannot be declared: {why_not}."]
-        names = Names({*RESERVED, *self.functions.values(), *self.tags.values(), "result"})
-        parameters: list[str] = []
-        types: list[str] = []
-        passed: list[str] = []
-        for slot in function.params:
-            parameter, raw_types, arguments = self.parameter(slot, names)
-            parameters.append(parameter)
-            types += raw_types
-            passed += arguments
+        passing = self.passing(
+            function, Names({*RESERVED, *self.functions.values(), *self.tags.values(), "result"})
+        )
         if function.outs:
-            types += [f"*{self.spell(slot.type)}" for slot in function.values]
-        result = "void"
-        if function.optional:
-            result = "i32"
-        elif function.result is not None:
-            result = self.raw_type(function.result)
+            passing.types += [f"*{self.spell(slot.type)}" for slot in function.values]
+        result = self.raw_result(function)
         module = escaped(self.interface.name)
         inner = function.import_name
         if inner in KEYWORDS or re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", inner) is None:
             inner = f"@{escaped(inner)}"
-        numbered = ", ".join(f"a{index}: {type_}" for index, type_ in enumerate(types))
+        numbered = ", ".join(f"{place}: {type_}" for place, type_ in passing.numbered)
         raw = [f"    extern {module} fn {inner}({numbered}) {result};"]
-        gives, body = self.body(function, f"raw.{inner}", passed, result)
-        lines = [f"pub fn {name}({', '.join(parameters)}) {gives} {{", *(f"    {each}" for each in body), "}"]
+        gives, body = self.body(function, f"raw.{inner}", passing.given, result)
+        lines = [f"pub fn {name}({', '.join(passing.parameters)}) {gives} {{", *indented(body), "}"]
         return raw, [*docs, *lines]
 
     def body(self, function: Declared, raw: str, passed: list[str], result: str) -> tuple[str, list[str]]:

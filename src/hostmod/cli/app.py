@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
+import io
 import json
-import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +29,6 @@ from hostmod.stubs import stubs
 SETTINGS = Settings(interruptible=True)
 """One set for all commands, so that what one of them compiled serves the others."""
 
-BROKEN_PIPE = 141
-"""What a shell shows for a program that SIGPIPE ended: 128 + 13."""
-
 INTERRUPTED = 130
 """What a shell shows for a program that SIGINT ended: 128 + 2."""
 
@@ -47,27 +45,30 @@ class _ClosedPipeError(Exception):
 
 
 class _Group(click.Group):
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        with _closed_pipe_said():
+            return super().make_context(*args, **extra)
+
     def invoke(self, ctx: click.Context) -> Any:
-        try:
+        with _closed_pipe_said():
             return super().invoke(ctx)
-        except BrokenPipeError as error:
-            raise _ClosedPipeError from error
+
+
+@contextlib.contextmanager
+def _closed_pipe_said() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError as error:
+        raise _ClosedPipeError from error
 
 
 def run(arguments: list[str]) -> int:
     """Parse arguments, run the command they name, and return its exit code."""
     options = _Options()
-    try:
-        code = _guarded(arguments, options)
-        sys.stdout.flush()
-        return code
-    except (BrokenPipeError, _ClosedPipeError):
-        # Whoever read the output has enough. What is buffered has nowhere to go, and is not to be tried again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return BROKEN_PIPE
-
-
-def _guarded(arguments: list[str], options: _Options) -> int:
+    for stream in (sys.stdout, sys.stderr):
+        # Names are the guest's choice: what an old terminal or pipe has no character for is shown by its number.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         found = cli.main(arguments, prog_name="hostmod", standalone_mode=False, obj=options)
         return found if isinstance(found, int) else 0
@@ -78,8 +79,8 @@ def _guarded(arguments: list[str], options: _Options) -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except (BrokenPipeError, _ClosedPipeError):
-        raise
+    except _ClosedPipeError as error:
+        raise BrokenPipeError from error
     except Exception as error:
         if options.debug:
             traceback.print_exc()
@@ -89,10 +90,14 @@ def _guarded(arguments: list[str], options: _Options) -> int:
 
 
 def _message(error: Exception) -> str:
+    if isinstance(error, GuestFileError):  # which says what Python code can give besides
+        return f"{error.source}: {error.found}, expected a WebAssembly module (a .wasm or .wat file)"
     if isinstance(error, OSError) and error.filename is not None and not isinstance(error, HostmodError):
-        return f"{error.filename}: {error.strerror}"
+        return f"{error.filename}: {(error.strerror or str(error)).partition(';')[0]}"
     if isinstance(error, HostmodError | ModuleNotFoundError):
         return str(error)
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror} (--debug shows the traceback)"
     return f"{type(error).__name__}: {error} (--debug shows the traceback)"
 
 
@@ -311,17 +316,25 @@ def check_command(spec: str, guests: tuple[str, ...], no_cache: bool) -> int:
             target.check(module)
         except LinkError as error:
             failed = True
-            print(f"{guest}: FAILED")
+            print(show.lines(f"{guest}: FAILED"))
             for mismatch in error.mismatches:
                 print(f"  {mismatch}")
         except (HostmodError, FileNotFoundError) as error:
             failed = True
-            print(f"{guest}: FAILED")
-            print(f"  {_message(error)}")
+            print(show.lines(f"{guest}: FAILED\n  {_message(error)}"))
         else:
             count = sum(each.module == target.name for each in module.imports)
             print(f"{guest}: ok, {count or 'no'} import{'' if count == 1 else 's'} from {target.name}")
     return 1 if failed else 0
+
+
+def _print_code(text: str) -> None:
+    """Print source code: what it is piped into is a file in UTF-8, whatever the terminal has."""
+    if isinstance(sys.stdout, io.TextIOWrapper) and not sys.stdout.isatty():
+        sys.stdout.flush()
+        sys.stdout.buffer.write(text.encode())
+    else:
+        print(text, end="")
 
 
 def _output(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -336,7 +349,7 @@ def _output(command: Callable[..., Any]) -> Callable[..., Any]:
     def with_output(*args: Any, output: str | None, **options: Any) -> int:
         text = command(*args, **options)
         if output is None:
-            sys.stdout.write(text)
+            _print_code(text)
         else:
             Path(output).write_text(text, encoding="utf-8", newline="\n")
         return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import signal
 import socket
@@ -12,7 +13,7 @@ import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import click
 import wasmtime
@@ -115,7 +116,9 @@ def execute(plan: Plan) -> int:
         if plan.profile is not None:
             measured = profile()
             decorators.append(measured)
-            stack.callback(_report, measured, plan.profile)
+            # Opened first: what cannot be written is not to be found out after a long run.
+            timeline = stack.enter_context(Path(plan.profile).open("w", encoding="utf-8"))
+            stack.callback(_report, measured, timeline)
         hosts: list[HostModule | FunctionModule] = []
         for spec in plan.specs:
             made = _decorated(spec, decorators)
@@ -207,12 +210,17 @@ def _python_wasi(plan: Plan, decorators: list[Decorator]) -> HostModule:
     made: HostModule = cls(
         args=plan.argv,
         env=plan.environment,
-        stdin=sys.stdin.buffer,
-        stdout=sys.stdout.buffer,
-        stderr=sys.stderr.buffer,
+        stdin=_binary(sys.stdin),
+        stdout=_binary(sys.stdout),
+        stderr=_binary(sys.stderr),
         preopens=preopens,
     )
     return made
+
+
+def _binary(stream: Any) -> Any:
+    """Return the bytes of a standard stream; those of an empty file if the caller closed it."""
+    return io.BytesIO() if stream is None else stream.buffer
 
 
 def _run(plan: Plan, guest: Guest) -> int:
@@ -227,6 +235,10 @@ def _run(plan: Plan, guest: Guest) -> int:
         raise click.UsageError(
             f"{plan.guest} exports no _start; name a function with --invoke: {', '.join(known)}"
         )
+    start = guest.instance.exports(guest.store)["_start"]
+    if isinstance(start, wasmtime.Func) and start.type(guest.store).params:
+        signature = core_signature(start.type(guest.store))
+        raise click.UsageError(f"{plan.guest}: _start{signature} takes arguments; write --invoke _start")
     runner = getattr(guest, "run", None)
     if runner is not None:
         return int(runner() or 0)
@@ -303,9 +315,10 @@ def _trapped(error: BaseException, text: str) -> int:
     return TRAPPED
 
 
-def _report(measured: Profile, path: str) -> None:
-    measured.export(path)
-    print(measured, file=sys.stderr)
+def _report(measured: Profile, timeline: IO[str]) -> None:
+    measured.export(timeline)
+    head, rows = measured.rows()
+    show.table("", head, rows, numbers=len(head) - 1, stream=sys.stderr)
 
 
 @contextlib.contextmanager

@@ -6,6 +6,9 @@ import contextlib
 import sys
 import threading
 from collections.abc import Iterator, Sequence
+from typing import TextIO
+
+from hostmod.errors import visible
 
 SLOW = 1.0
 """Seconds after which something says that it is still at work."""
@@ -24,12 +27,15 @@ def table(
     *,
     styles: Sequence[str] = (),
     numbers: int = 0,
+    stream: TextIO | None = None,
 ) -> None:
     """Print a table: with rules and colours in a terminal, in columns of plain text otherwise.
 
-    `styles` has one for each row; the last `numbers` columns are aligned to the right.
+    `styles` has one for each row; the last `numbers` columns are aligned to the right. `stream` is standard output if
+    not given. What does not print is escaped: cells hold names that a guest chose.
     """
-    if is_terminal() and rows:
+    head, rows = [visible(cell) for cell in head], [[visible(cell) for cell in row] for row in rows]
+    if is_terminal(stream) and rows:
         from rich.console import Console
         from rich.table import Table
 
@@ -39,9 +45,10 @@ def table(
             made.add_column(name, justify="right" if right else "left", overflow="fold")
         for index, row in enumerate(rows):
             made.add_row(*(_plain(cell) for cell in row), style=styles[index] if styles else "")
-        Console().print(made)
+        Console(file=stream).print(made)
         return
-    print(title)
+    if title:
+        print(title, file=stream)
     lines = [head, *rows] if rows else [["(none)"]]
     widths = [max(len(row[column]) for row in lines) for column in range(len(lines[0]))]
     for row in lines:
@@ -49,8 +56,9 @@ def table(
             cell.rjust(width) if index >= len(row) - numbers else cell.ljust(width)
             for index, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
-        print(("  " + "  ".join(cells)).rstrip())
-    print()
+        print((("  " if title else "") + "  ".join(cells)).rstrip(), file=stream)
+    if title:
+        print(file=stream)
 
 
 def _plain(cell: str) -> str:
@@ -79,8 +87,14 @@ def progress(what: str) -> Iterator[None]:
         status.stop()
 
 
+def lines(text: str) -> str:
+    """Escape what does not print, but the ends of lines."""
+    return "\n".join(visible(line) for line in text.split("\n"))
+
+
 def error(text: str) -> None:
     """Print what went wrong, to standard error."""
+    text = lines(text)
     if is_terminal(sys.stderr):
         from rich.console import Console
         from rich.text import Text

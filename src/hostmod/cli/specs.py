@@ -21,17 +21,22 @@ _SPEC = re.compile(
 )
 
 
+HOST_MODULE = "a HostModule class, an instance of one, or hostmod.module(...)"
+"""What a name is to lead to."""
+
+
 class SpecError(HostmodError):
     """What was given for ``--host`` names no host module: `spec` is what was given, `found` what stands there."""
 
-    def __init__(self, spec: str, found: str, write: str = "") -> None:
-        super().__init__(spec, found, write)
+    def __init__(self, spec: str, found: str, write: str = "", expected: str = HOST_MODULE) -> None:
+        super().__init__(spec, found, write, expected)
         self.spec = spec
         self.found = found
         self.write = write
+        self.expected = expected
 
     def __str__(self) -> str:
-        text = f"{self.spec}: {self.found}, expected a HostModule class, an instance of one, or hostmod.module(...)"
+        text = f"{self.spec}: {self.found}, expected {self.expected}"
         return f"{text}; {self.write}" if self.write else text
 
 
@@ -117,13 +122,23 @@ class Spec:
             key, equals, value = part.partition("=")
             key = key.strip()
             if not equals or not key.isidentifier():
-                raise SpecError(self.text, f"option {part.strip()!r}", "write Class(name=value, name=value)")
-            if key not in parameters and not takes_any:
-                known = ", ".join(parameters) or "no options"
                 raise SpecError(
-                    self.text, f"{self.target.__name__} has no option {key!r}", f"it takes {known}"
+                    self.text,
+                    f"option {part.strip()!r}",
+                    "write Class(name=value, name=value)",
+                    "name=value",
                 )
-            found[key] = _value(value.strip(), hints.get(key))
+            if key not in parameters and not takes_any:
+                known = ", ".join(parameters) or "none"
+                raise SpecError(self.text, f"{self.target.__name__} has no option {key!r}", expected=known)
+            hint = hints.get(key)
+            found[key] = _value(value.strip(), hint)
+            if hint in (int, float, bool) and isinstance(found[key], str):
+                raise SpecError(
+                    self.text,
+                    f"option {key} is {value.strip()!r}",
+                    expected=f"a value of type {hint.__name__}",
+                )
         return found
 
     def make(self) -> HostModule | FunctionModule:
