@@ -634,18 +634,24 @@ typedef struct {
     PyObject *spare; /* a Pointer that nobody kept, for the next call */
 } Slot;
 
+/* A Plan, packed. */
+typedef struct {
+    PyObject *where;
+    Slot *params, *results;
+    Py_ssize_t param_count, result_count, errno_index;
+    bool optional, is_tuple;
+} Plan;
+
 typedef struct {
     PyObject_HEAD
-    PyObject *where;
+    Plan plan;
     PyObject *name; /* bytes: the export that the memory is found by */
     PyObject *errors;
     PyObject *errno_slot;
     PyObject *fixed; /* None, or (bytes of a wasmtime_extern_t, callable that returns the context it belongs to) */
-    Slot *params, *results;
-    Py_ssize_t param_count, result_count, errno_index;
     PyObject *spare; /* a CallMemory that nobody kept, for the next call */
     extern_t known;  /* the memory that the last caller exports, if `knows` */
-    bool knows, optional, is_tuple, references;
+    bool knows, references;
 } Thunk;
 
 static int slots_traverse(Slot *slots, Py_ssize_t count, visitproc visit, void *arg) {
@@ -706,10 +712,28 @@ static Slot *slots_of(PyObject *packed, Py_ssize_t *count) {
     return slots;
 }
 
+/* Fill in a plan that is all zeros; false with an exception, and the plan as far as it got. */
+static bool plan_of(Plan *plan, PyObject *where, PyObject *params, PyObject *results) {
+    plan->where = Py_NewRef(where);
+    plan->params = slots_of(params, &plan->param_count);
+    if (plan->params != NULL)
+        plan->results = slots_of(results, &plan->result_count);
+    return plan->results != NULL;
+}
+
+static int plan_traverse(Plan *plan, visitproc visit, void *arg) {
+    int stop = slots_traverse(plan->params, plan->param_count, visit, arg);
+    return stop != 0 ? stop : slots_traverse(plan->results, plan->result_count, visit, arg);
+}
+
+static void plan_clear(Plan *plan) {
+    slots_clear(plan->params, plan->param_count);
+    slots_clear(plan->results, plan->result_count);
+    Py_XDECREF(plan->where);
+}
+
 static int thunk_traverse(Thunk *self, visitproc visit, void *arg) {
-    int stop = slots_traverse(self->params, self->param_count, visit, arg);
-    if (stop == 0)
-        stop = slots_traverse(self->results, self->result_count, visit, arg);
+    int stop = plan_traverse(&self->plan, visit, arg);
     if (stop != 0)
         return stop;
     Py_VISIT(self->errors);
@@ -721,9 +745,7 @@ static int thunk_traverse(Thunk *self, visitproc visit, void *arg) {
 
 static void thunk_dealloc(Thunk *self) {
     PyObject_GC_UnTrack(self);
-    slots_clear(self->params, self->param_count);
-    slots_clear(self->results, self->result_count);
-    Py_XDECREF(self->where);
+    plan_clear(&self->plan);
     Py_XDECREF(self->name);
     Py_XDECREF(self->errors);
     Py_XDECREF(self->errno_slot);
@@ -744,22 +766,19 @@ static PyObject *thunk_new(PyTypeObject *type, PyObject *arguments, PyObject *ke
     Thunk *self = (Thunk *)type->tp_alloc(type, 0);
     if (self == NULL)
         return NULL;
-    self->where = Py_NewRef(where);
     self->name = Py_NewRef(name);
     self->errors = Py_NewRef(errors);
     self->errno_slot = Py_NewRef(errno_slot);
     self->fixed = Py_NewRef(fixed);
-    self->optional = optional;
-    self->is_tuple = is_tuple;
-    self->errno_index = errno_index;
-    self->params = slots_of(params, &self->param_count);
-    self->results = self->params ? slots_of(results, &self->result_count) : NULL;
-    if (self->results == NULL) {
+    self->plan.optional = optional;
+    self->plan.is_tuple = is_tuple;
+    self->plan.errno_index = errno_index;
+    if (!plan_of(&self->plan, where, params, results)) {
         Py_DECREF(self);
         return NULL;
     }
-    for (Py_ssize_t index = 0; index < self->result_count; index++)
-        self->references |= self->results[index].op == OP_EXTERNREF;
+    for (Py_ssize_t index = 0; index < self->plan.result_count; index++)
+        self->references |= self->plan.results[index].op == OP_EXTERNREF;
     return (PyObject *)self;
 }
 
@@ -847,7 +866,7 @@ static bool locate(Call *call, unsigned char **base, size_t *size) {
             bool same = expected != Py_None && PyLong_AsVoidPtr(expected) == context;
             Py_DECREF(expected);
             if (!same) {
-                refuse(ask(MISSING, "(OOi)", thunk->where, thunk->name, -2));
+                refuse(ask(MISSING, "(OOi)", thunk->plan.where, thunk->name, -2));
                 return false;
             }
             memcpy(&call->memory, PyBytes_AS_STRING(PyTuple_GET_ITEM(thunk->fixed, 0)), sizeof(extern_t));
@@ -857,14 +876,14 @@ static bool locate(Call *call, unsigned char **base, size_t *size) {
         } else {
             if (!wt.caller_export_get(call->caller, PyBytes_AS_STRING(thunk->name),
                                       (size_t)PyBytes_GET_SIZE(thunk->name), &call->memory)) {
-                refuse(ask(MISSING, "(OOi)", thunk->where, thunk->name, -1));
+                refuse(ask(MISSING, "(OOi)", thunk->plan.where, thunk->name, -1));
                 return false;
             }
             if (call->memory.kind != EXTERN_MEMORY) {
                 int kind = call->memory.kind;
                 if (kind == EXTERN_SHAREDMEMORY)
                     wt.extern_delete(&call->memory);
-                refuse(ask(MISSING, "(OOi)", thunk->where, thunk->name, kind));
+                refuse(ask(MISSING, "(OOi)", thunk->plan.where, thunk->name, kind));
                 return false;
             }
             call->context = wt.caller_context(call->caller);
@@ -962,7 +981,7 @@ static bool end_lent(Call *call, PyObject *error) {
             for (int again = 0; answer == NULL && again < 2; again++) {
                 PyObject *interrupt = PyErr_Occurred() ? take_error() : NULL;
                 answer = ask(SETTLE, "(OKOO)", (PyObject *)view, (unsigned long long)(uintptr_t)call->context,
-                             call->thunk->where, error != NULL ? error : Py_None);
+                             call->thunk->plan.where, error != NULL ? error : Py_None);
                 if (interrupt != NULL) {
                     PyErr_Clear();
                     put_error(interrupt);
@@ -1230,9 +1249,9 @@ static Codec *pointer_codec(PyObject *self, Call **call, uint64_t *offset) {
         return NULL;
     }
     Thunk *thunk = (*call)->thunk;
-    for (Py_ssize_t at = 0; at < thunk->param_count; at++)
-        if (thunk->params[at].extra == type && thunk->params[at].codec != NULL)
-            return (Codec *)Py_NewRef((PyObject *)thunk->params[at].codec);
+    for (Py_ssize_t at = 0; at < thunk->plan.param_count; at++)
+        if (thunk->plan.params[at].extra == type && thunk->plan.params[at].codec != NULL)
+            return (Codec *)Py_NewRef((PyObject *)thunk->plan.params[at].codec);
     PyObject *codec = PyObject_GetAttr(type, str_native);
     if (codec == NULL)
         PyErr_Clear();
@@ -1402,7 +1421,7 @@ static PyObject *load_by_python(Call *call, const Slot *slot) {
     PyObject *words = memory != NULL ? words_of(slot, call->slots) : NULL;
     if (words == NULL)
         return NULL;
-    PyObject *arguments[] = {call->thunk->where, slot->slot, (PyObject *)memory, words};
+    PyObject *arguments[] = {call->thunk->plan.where, slot->slot, (PyObject *)memory, words};
     PyObject *value = PyObject_Vectorcall(helpers[LOAD], arguments, 4, NULL);
     Py_DECREF(words);
     return value;
@@ -1641,7 +1660,7 @@ static bool store_result(Call *call, const Slot *slot, PyObject *value) {
         if (memory == NULL)
             return false;
     }
-    return store_by_python(call->thunk->where, slot, memory, call->slots, value);
+    return store_by_python(call->thunk->plan.where, slot, memory, call->slots, value);
 }
 
 static bool store_references(Call *call, PyObject *const *values) {
@@ -1650,16 +1669,16 @@ static bool store_references(Call *call, PyObject *const *values) {
     if (objects == NULL)
         return false;
     bool fine = true;
-    for (Py_ssize_t at = 0; fine && at < thunk->result_count; at++)
-        if (thunk->results[at].op == OP_EXTERNREF)
+    for (Py_ssize_t at = 0; fine && at < thunk->plan.result_count; at++)
+        if (thunk->plan.results[at].op == OP_EXTERNREF)
             fine = PyList_Append(objects, values[at]) == 0;
     PyObject *raws = fine ? ask(REFERENCES, "(KO)", (unsigned long long)(uintptr_t)wt.caller_context(call->caller), objects) : NULL;
     fine = raws != NULL;
     Py_ssize_t next = 0;
-    for (Py_ssize_t at = 0; fine && at < thunk->result_count; at++)
-        if (thunk->results[at].op == OP_EXTERNREF) {
+    for (Py_ssize_t at = 0; fine && at < thunk->plan.result_count; at++)
+        if (thunk->plan.results[at].op == OP_EXTERNREF) {
             PyObject *raw = PyList_GetItem(raws, next++);
-            fine = raw != NULL && core_store(OP_U32, &call->slots[thunk->results[at].index], raw);
+            fine = raw != NULL && core_store(OP_U32, &call->slots[thunk->plan.results[at].index], raw);
         }
     Py_XDECREF(raws);
     Py_DECREF(objects);
@@ -1671,18 +1690,18 @@ static bool store_references(Call *call, PyObject *const *values) {
 static bool store_results(Call *call, PyObject *result) {
     Thunk *thunk = call->thunk;
     PyObject *const *values = &result;
-    if (thunk->is_tuple) {
-        if (!PyTuple_Check(result) || PyTuple_GET_SIZE(result) != thunk->result_count) {
-            refuse(ask(BAD_TUPLE, "(OOn)", thunk->where, result, thunk->result_count));
+    if (thunk->plan.is_tuple) {
+        if (!PyTuple_Check(result) || PyTuple_GET_SIZE(result) != thunk->plan.result_count) {
+            refuse(ask(BAD_TUPLE, "(OOn)", thunk->plan.where, result, thunk->plan.result_count));
             return false;
         }
         values = &PyTuple_GET_ITEM(result, 0);
-    } else if (thunk->result_count == 0 && result != Py_None) {
-        refuse(ask(BAD_NONE, "(OO)", thunk->where, result));
+    } else if (thunk->plan.result_count == 0 && result != Py_None) {
+        refuse(ask(BAD_NONE, "(OO)", thunk->plan.where, result));
         return false;
     }
-    for (Py_ssize_t at = 0; at < thunk->result_count; at++)
-        if (thunk->results[at].op != OP_EXTERNREF && !store_result(call, &thunk->results[at], values[at]))
+    for (Py_ssize_t at = 0; at < thunk->plan.result_count; at++)
+        if (thunk->plan.results[at].op != OP_EXTERNREF && !store_result(call, &thunk->plan.results[at], values[at]))
             return false;
     return !thunk->references || store_references(call, values);
 }
@@ -1707,15 +1726,15 @@ static bool store_errno(Call *call) {
         Py_DECREF(error);
         if (success < 0 || !store_results(call, Py_None))
             return false;
-        call->slots[thunk->errno_index].u64 = 0;
+        call->slots[thunk->plan.errno_index].u64 = 0;
         return true;
     }
-    for (Py_ssize_t at = 0; at < thunk->errno_index; at++)
+    for (Py_ssize_t at = 0; at < thunk->plan.errno_index; at++)
         call->slots[at].u64 = 0;
-    bool fine = core_store(OP_I32, &call->slots[thunk->errno_index], number);
+    bool fine = core_store(OP_I32, &call->slots[thunk->plan.errno_index], number);
     if (!fine) {
-        Slot slot = {.cores = "i", .index = thunk->errno_index, .slot = thunk->errno_slot};
-        fine = store_by_python(thunk->where, &slot, Py_None, call->slots, number);
+        Slot slot = {.cores = "i", .index = thunk->plan.errno_index, .slot = thunk->errno_slot};
+        fine = store_by_python(thunk->plan.where, &slot, Py_None, call->slots, number);
     }
     Py_DECREF(number);
     Py_DECREF(error);
@@ -1775,8 +1794,8 @@ static bool end_call(Call *call, bool fine) {
 }
 
 static bool reads_memory(const Thunk *thunk) {
-    for (Py_ssize_t at = 0; at < thunk->param_count; at++)
-        if (thunk->params[at].op == OP_STRING || thunk->params[at].op == OP_VIEW)
+    for (Py_ssize_t at = 0; at < thunk->plan.param_count; at++)
+        if (thunk->plan.params[at].op == OP_STRING || thunk->plan.params[at].op == OP_VIEW)
             return true;
     return false;
 }
@@ -1819,7 +1838,7 @@ static bool run(Call *call, const Served *served) {
     Thunk *thunk = call->thunk;
     /* In front of the arguments, the receiver, and before it room for a bound method to put its self. */
     PyObject *few[INLINE + 2], **all = few, *receiver = served->linked->receiver;
-    Py_ssize_t count = thunk->param_count, loaded = 0;
+    Py_ssize_t count = thunk->plan.param_count, loaded = 0;
     if (count > INLINE && (all = PyMem_Malloc(((size_t)count + 2) * sizeof(PyObject *))) == NULL) {
         PyErr_NoMemory();
         return false;
@@ -1829,7 +1848,7 @@ static bool run(Call *call, const Served *served) {
     PyObject **arguments = all + (receiver != NULL ? 2 : 1);
     bool fine = true;
     while (fine && loaded < count) {
-        arguments[loaded] = load_param(call, &thunk->params[loaded]);
+        arguments[loaded] = load_param(call, &thunk->plan.params[loaded]);
         fine = arguments[loaded] != NULL;
         loaded += fine;
     }
@@ -1849,7 +1868,7 @@ static bool run(Call *call, const Served *served) {
                                      (size_t)(arguments + count - (all + 1)) | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
     for (Py_ssize_t at = 0; at < loaded; at++) {
         PyObject *argument = arguments[at];
-        Slot *slot = &thunk->params[at];
+        Slot *slot = &thunk->plan.params[at];
         if (slot->op == OP_POINTER && Py_REFCNT(argument) == 1 && slot->spare == NULL &&
             Py_TYPE(argument) == pointer_class && *slot_at(argument, pointer_type) == slot->extra) {
             Py_CLEAR(*slot_at(argument, pointer_memory));
@@ -1864,11 +1883,11 @@ static bool run(Call *call, const Served *served) {
     if (result != NULL) {
         fine = store_results(call, result);
         Py_DECREF(result);
-        if (fine && thunk->optional)
-            call->slots[thunk->errno_index].u64 = 0;
+        if (fine && thunk->plan.optional)
+            call->slots[thunk->plan.errno_index].u64 = 0;
         return fine;
     }
-    return fine && thunk->optional && store_errno(call);
+    return fine && thunk->plan.optional && store_errno(call);
 }
 
 static bool keep_raised(PyObject *error) {
@@ -1902,7 +1921,7 @@ static void *serve(const Served *served, void *caller, raw_t *slots) {
         PyObject *address = NULL;
         /* Without a call of Python code first: at the end of Python's stack none works. */
         if (keep_raised(error))
-            address = ask(TRAP, "(OO)", call.thunk->where, error);
+            address = ask(TRAP, "(OO)", call.thunk->plan.where, error);
         if (address == NULL && !PyErr_ExceptionMatches(PyExc_Exception)) { /* a signal's: it is the caller's then */
             Py_XSETREF(error, take_error());
             keep_raised(error);
@@ -2178,33 +2197,33 @@ static PyObject *entries(PyObject *self, PyObject *arguments) {
 typedef struct {
     PyObject_HEAD
     vectorcallfunc vectorcall;
-    PyObject *where;
+    Plan plan;
     PyObject *state;    /* the store's __dict__: it says if the store is closed or held */
     PyObject *fallback; /* the same call in Python, for whatever is not done here */
     PyObject *keep;
     PyObject *dict;
     Guard *guard;
-    Slot *params, *results;
-    Py_ssize_t param_count, result_count, errno_index, words;
+    Py_ssize_t words;
     void *context;
     func_t function;
-    bool optional, is_tuple, hold;
+    bool hold;
 } GuestCall;
 
 enum { FEW_WORDS = 32 };
 
 static PyObject *guest_call(GuestCall *self, PyObject *const *arguments, size_t flags, PyObject *names) {
+    const Plan *plan = &self->plan;
     raw_t few[FEW_WORDS], *slots = few;
     Py_ssize_t count = PyVectorcall_NARGS(flags);
-    if (count != self->param_count || names != NULL || self->words > FEW_WORDS)
+    if (count != plan->param_count || names != NULL || self->words > FEW_WORDS)
         goto python;
     PyObject *context = PyDict_GetItemWithError(self->state, str_context);
     if (context == NULL || context == Py_None || PyDict_GetItemWithError(self->state, str_context_method) != NULL)
         goto python; /* closed, or held by a view: it says so */
     for (Py_ssize_t at = 0; at < count; at++)
-        if (!core_store(self->params[at].op, &slots[at], arguments[at]))
+        if (!core_store(plan->params[at].op, &slots[at], arguments[at]))
             goto python;
-    if (!guard_enter(self->guard, self->where))
+    if (!guard_enter(self->guard, plan->where))
         return NULL;
     Py_INCREF(self); /* the guest's host functions can drop what this call belongs to */
     void *trap = NULL, *error;
@@ -2223,23 +2242,23 @@ static PyObject *guest_call(GuestCall *self, PyObject *const *arguments, size_t 
             PyErr_Clear(); /* what ended the guest's call says more */
         refuse(ask(FAIL, "(KK)", (unsigned long long)(uintptr_t)error, (unsigned long long)(uintptr_t)trap));
     } else if (!fine) {
-    } else if (self->optional && slots[self->errno_index].i32 != 0) {
-        refuse(ask(RAISE_ERRNO, "(i)", slots[self->errno_index].i32));
-    } else if (self->is_tuple) {
-        result = PyTuple_New(self->result_count);
-        for (Py_ssize_t at = 0; result != NULL && at < self->result_count; at++) {
-            PyObject *item = self->results[at].op == OP_BOOL ? PyBool_FromLong(slots[at].u32 != 0)
-                                                             : number_load(self->results[at].op, (unsigned char *)&slots[at]);
+    } else if (plan->optional && slots[plan->errno_index].i32 != 0) {
+        refuse(ask(RAISE_ERRNO, "(i)", slots[plan->errno_index].i32));
+    } else if (plan->is_tuple) {
+        result = PyTuple_New(plan->result_count);
+        for (Py_ssize_t at = 0; result != NULL && at < plan->result_count; at++) {
+            PyObject *item = plan->results[at].op == OP_BOOL ? PyBool_FromLong(slots[at].u32 != 0)
+                                                             : number_load(plan->results[at].op, (unsigned char *)&slots[at]);
             if (item == NULL)
                 Py_CLEAR(result);
             else
                 PyTuple_SET_ITEM(result, at, item);
         }
-    } else if (self->result_count == 0) {
+    } else if (plan->result_count == 0) {
         result = Py_NewRef(Py_None);
     } else {
-        result = self->results[0].op == OP_BOOL ? PyBool_FromLong(slots[0].u32 != 0)
-                                                : number_load(self->results[0].op, (unsigned char *)&slots[0]);
+        result = plan->results[0].op == OP_BOOL ? PyBool_FromLong(slots[0].u32 != 0)
+                                                : number_load(plan->results[0].op, (unsigned char *)&slots[0]);
     }
     Py_DECREF(self);
     return result;
@@ -2250,9 +2269,7 @@ python:
 }
 
 static int guest_call_traverse(GuestCall *self, visitproc visit, void *arg) {
-    int stop = slots_traverse(self->params, self->param_count, visit, arg);
-    if (stop == 0)
-        stop = slots_traverse(self->results, self->result_count, visit, arg);
+    int stop = plan_traverse(&self->plan, visit, arg);
     if (stop != 0)
         return stop;
     Py_VISIT(self->state);
@@ -2272,9 +2289,7 @@ static int guest_call_clear(GuestCall *self) {
 static void guest_call_dealloc(GuestCall *self) {
     PyObject_GC_UnTrack(self);
     guest_call_clear(self);
-    slots_clear(self->params, self->param_count);
-    slots_clear(self->results, self->result_count);
-    Py_XDECREF(self->where);
+    plan_clear(&self->plan);
     Py_XDECREF(self->state);
     Py_XDECREF(self->guard);
     PyObject_GC_Del(self);
@@ -2308,25 +2323,21 @@ static PyObject *guest_call_new(PyTypeObject *type, PyObject *arguments, PyObjec
     memcpy(&self->function, function.buf, sizeof(func_t));
     PyBuffer_Release(&function);
     self->vectorcall = (vectorcallfunc)guest_call;
-    self->where = Py_NewRef(where);
     self->state = Py_NewRef(state);
     self->fallback = Py_NewRef(fallback);
     self->keep = Py_NewRef(keep);
     self->dict = NULL;
     self->guard = (Guard *)Py_NewRef(guard);
-    self->optional = optional;
-    self->is_tuple = is_tuple;
     self->hold = hold;
-    self->errno_index = errno_index;
     self->words = words;
     self->context = (void *)(uintptr_t)context;
-    self->param_count = self->result_count = 0;
-    self->params = self->results = NULL;
-    self->params = slots_of(params, &self->param_count);
-    if (self->params != NULL)
-        self->results = slots_of(results, &self->result_count);
+    memset(&self->plan, 0, sizeof(Plan));
+    self->plan.optional = optional;
+    self->plan.is_tuple = is_tuple;
+    self->plan.errno_index = errno_index;
+    bool fine = plan_of(&self->plan, where, params, results);
     PyObject_GC_Track(self);
-    if (self->results == NULL) {
+    if (!fine) {
         Py_DECREF(self);
         return NULL;
     }
