@@ -137,7 +137,8 @@ def test_what_a_writer_left_that_was_ended_goes_after_an_hour(cache: ModuleCache
     old, new = cache.folder / ".old.new", cache.folder / ".young.new"
     for path in (old, new):
         path.write_bytes(b"half of it")
-    os.utime(old, (time.time() - 3700,) * 2)
+    an_hour_ago = time.time() - 3700
+    os.utime(old, (an_hour_ago, an_hour_ago))
     cache.load("(module)")
     assert (old.exists(), new.exists()) == (False, True)
 

@@ -72,6 +72,12 @@ def assert_answers(wasm: Path, *, references: bool) -> None:
     assert {call.function for call in recorder} == expected
 
 
+def imports_of(wasm: Path, module: str) -> set[str]:
+    """Return the names that a guest imports from a module."""
+    found = wasmtime.Module(wasmtime.Engine(), wasm.read_bytes())
+    return {each.name or "" for each in found.imports if each.module == module}
+
+
 def which(name: str, variable: str) -> str | None:
     """Find a program that an environment variable names, or the path."""
     return os.environ.get(variable) or shutil.which(name)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from proof import HERE, assert_answers, compile_guest, write, zig
+from odd import NAMES, Odd
+from proof import HERE, assert_answers, compile_guest, imports_of, write, zig
 
 import demo
 import hostmod
@@ -40,6 +41,42 @@ def test_a_struct_of_another_layout_does_not_compile(tmp_path: Path) -> None:
 
 def test_the_examples_header_is_what_bindgen_writes() -> None:
     assert (demo.HERE / "kv.h").read_text("utf-8") == generate("c", [Kv, demo.console])
+
+
+ODD = {
+    "c": """\
+#include "odd.h"
+int run(void) {
+    uint8_t out;
+    return we_ird_mod_error_ule_na_me_x_error_e_b(0, 0, 0, 0) + we_ird_mod_error_ule_back_slash()
+        + we_ird_mod_error_ule_na_ve() + we_ird_mod_error_ule_late(0, 0, &out);
+}
+""",
+    "cpp": """\
+#include "odd.h"
+using namespace we_ird_mod_error_ule;
+extern "C" int run() {
+    return na_me_x_error_e_b("", nullptr, 0).number + back_slash() + na_ve() + *late({});
+}
+""",
+}
+
+
+@pytest.mark.parametrize("language", ["c", "cpp"])
+def test_odd_names_and_docstrings_end_no_string_and_no_comment(tmp_path: Path, language: str) -> None:
+    (tmp_path / "odd.h").write_text(generate(language, [Odd]), "utf-8")
+    (tmp_path / f"guest.{language}").write_text(ODD[language], "utf-8")
+    compiler = [*zig("cc")] if language == "c" else [*zig("c++"), "-std=c++20"]
+    flags = [
+        "--target=wasm32-wasi",
+        "-mexec-model=reactor",
+        "-Wl,--export=run",
+        "-Wall",
+        "-Wextra",
+        "-Werror",
+    ]
+    compile_guest([*compiler, *flags, f"guest.{language}", "-o", "guest.wasm"], tmp_path)
+    assert imports_of(tmp_path / "guest.wasm", Odd.name) == NAMES
 
 
 def test_several_modules_share_one_header(tmp_path: Path) -> None:

@@ -19,7 +19,8 @@ import pytest
 import tree_sitter
 import tree_sitter_rust
 from every import Every
-from proof import HERE, assert_answers, compile_guest, which, write
+from odd import NAMES, Odd
+from proof import HERE, assert_answers, compile_guest, imports_of, which, write
 
 import hostmod
 from hostmod.bindgen import generate
@@ -80,7 +81,7 @@ def test_the_bindings_parse() -> None:
     def return_(r: Int32, Self: Int32) -> Error:  # noqa: N803  # words of Rust
         """Give */ it back. // {"""
 
-    assert syntax_errors(generate("rust", [Every, Kv, env])) == []
+    assert syntax_errors(generate("rust", [Every, Kv, env, Odd])) == []
     assert syntax_errors("fn double(value: i32) -> i32 {\n    value + + 2;)\n}\n") != []
     assert syntax_errors((HERE / "guest.rs").read_text("utf-8")) == []
 
@@ -98,6 +99,26 @@ def test_a_rust_guest_calls_every_function_with_every_guest_type(tmp_path: Path,
     prepare(tmp_path, rustc)
     compile_guest([*rustc, *TARGET, "--crate-type", "cdylib", "-O", "-o", "guest.wasm", "guest.rs"], tmp_path)
     assert_answers(tmp_path / "guest.wasm", references=False)
+
+
+def test_odd_names_and_docstrings_end_no_string_and_no_comment(tmp_path: Path, rustc: list[str]) -> None:
+    if not has_target(compilers()[0]):
+        pytest.skip("rustc has no wasm32-unknown-unknown; scripts/rust_for_wasm.sh fetches one that has")
+    text = "\n".join(line for line in generate("rust", [Odd]).splitlines() if "offset_of!" not in line)
+    (tmp_path / "odd.rs").write_text(text, "utf-8")
+    (tmp_path / "guest.rs").write_text(
+        "mod odd;\n"
+        "use odd::we_ird_mod_error_ule::*;\n"
+        "#[no_mangle]\n"
+        'pub extern "C" fn run() -> i32 {\n'
+        "    let mut row = Row { a: 1 };\n"
+        '    let first = na_me_x_error_e_b("text", &mut row, 1).is_err() as i32;\n'
+        "    first + back_slash() + na_ve() + late(&mut [row]).is_err() as i32\n"
+        "}\n",
+        "utf-8",
+    )
+    compile_guest([*rustc, *TARGET, "--crate-type", "cdylib", "-O", "-o", "guest.wasm", "guest.rs"], tmp_path)
+    assert imports_of(tmp_path / "guest.wasm", Odd.name) == NAMES
 
 
 def prepare(folder: Path, rustc: list[str]) -> None:

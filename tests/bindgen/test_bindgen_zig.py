@@ -6,7 +6,8 @@ import shutil
 from pathlib import Path
 
 from every import Every
-from proof import HERE, assert_answers, compile_guest, write, zig
+from odd import NAMES, Odd
+from proof import HERE, assert_answers, compile_guest, imports_of, write, zig
 
 import hostmod
 from hostmod.bindgen import generate
@@ -38,6 +39,22 @@ def test_several_modules_are_structs_of_one_file(tmp_path: Path) -> None:
         "utf-8",
     )
     compile_guest(zig("build-exe", *TARGET, "guest.zig", "-femit-bin=guest.wasm"), tmp_path)
+
+
+def test_odd_names_and_docstrings_end_no_string_and_no_comment(tmp_path: Path) -> None:
+    (tmp_path / "odd.zig").write_text(generate("zig", [Odd]), "utf-8")
+    (tmp_path / "guest.zig").write_text(
+        'const odd = @import("odd.zig");\n'
+        "export fn run() i32 {\n"
+        "    var row = odd.Row{ .a = 1 };\n"
+        '    odd.naMeXErrorEB("text", &row, 1) catch return odd.last_errno;\n'
+        "    var rows = [_]odd.Row{row};\n"
+        "    return odd.backSlash() + odd.naVe() + (odd.late(&rows) catch return 1);\n"
+        "}\n",
+        "utf-8",
+    )
+    compile_guest(zig("build-exe", *TARGET, "guest.zig", "-femit-bin=guest.wasm"), tmp_path)
+    assert imports_of(tmp_path / "guest.wasm", Odd.name) == NAMES
 
 
 def test_what_zig_generates_is_formatted(tmp_path: Path) -> None:

@@ -65,6 +65,11 @@ def generate(interfaces: Sequence[Interface]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def quoted(text: str) -> str:
+    """Put a name into double quotes, with control characters as they are: C++ has no numbers in an attribute's text."""
+    return escaped(text, "{char}")
+
+
 class _Writer(Writer):
     """Writes one interface; every name of it starts with the module's."""
 
@@ -226,7 +231,7 @@ class _Writer(Writer):
         passing = self.passing(function, names)
         for slot in function.outs:
             passing.add(self.parameter(slot, names))
-        head = f"HOSTMOD_IMPORT({escaped(self.interface.name)}, {escaped(function.import_name)})"
+        head = f"HOSTMOD_IMPORT({quoted(self.interface.name)}, {quoted(function.import_name)})"
         checked = " HOSTMOD_CHECKED" if function.optional else ""
         result = self.raw_result(function)
         space = "" if result.endswith("*") else " "

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hostmod.bindgen.c import RESERVED as C_RESERVED
-from hostmod.bindgen.model import HEADER, Declared, Interface, Names, Type, block, doc_of, escaped, snake
+from hostmod.bindgen.c import quoted
+from hostmod.bindgen.model import HEADER, Declared, Interface, Names, Type, block, doc_of, snake
 from hostmod.bindgen.writer import Passing, Spelling, Writer, indented
 from hostmod.types.enums import EnumType
 from hostmod.types.pointer import ListType
@@ -211,10 +212,10 @@ class _Writer(Writer):
         if function.outs:
             passing.types += [f"{self.spell(slot.type)} *" for slot in function.values]
         link = f"{snake(self.interface.name)}_{name}"
-        module = escaped(self.interface.name)
+        module = quoted(self.interface.name)
         lines_raw = [
             "namespace raw {",
-            f'extern "C" __attribute__((import_module({module}), import_name({escaped(function.import_name)})))',
+            f'extern "C" __attribute__((import_module({module}), import_name({quoted(function.import_name)})))',
             f"{self.raw_result(function)} hostmod_{link}({', '.join(passing.types)});",
             "}",
         ]

@@ -242,7 +242,7 @@ def comment(text: str, prefix: str) -> list[str]:
 
 def block(text: str) -> list[str]:
     """Make lines of a C block comment."""
-    safe = text.replace("*/", "* /").splitlines()
+    safe = text.replace("*/", "* /").replace("/*", "/ *").splitlines()
     if not safe:
         return []
     if len(safe) == 1:
@@ -250,9 +250,15 @@ def block(text: str) -> list[str]:
     return [f"/* {safe[0]}", *(f" * {line}".rstrip() for line in safe[1:]), " */"]
 
 
-def escaped(text: str) -> str:
-    """Put a name into double quotes, for languages with C's escapes."""
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+def escaped(text: str, control: str = "\\x{number:02x}") -> str:
+    """Put a name into double quotes, for languages with C's escapes; `control` is that of other control characters."""
+    simple = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+    chars = (
+        simple.get(char)
+        or (control.format(char=char, number=ord(char)) if char < " " or char == "\x7f" else char)
+        for char in text
+    )
+    return f'"{"".join(chars)}"'
 
 
 HEADER = "Written by `hostmod bindgen {language}`; what stands here follows the Python declaration."

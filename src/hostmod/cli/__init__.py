@@ -47,7 +47,8 @@ def written(work: Callable[[], int]) -> int:
         print(f"hostmod: standard output: {error.strerror or error}", file=sys.stderr)
         code = 1
     # What is buffered has nowhere to go, and is not to be tried again at exit.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return code
 
 
