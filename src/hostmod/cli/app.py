@@ -59,7 +59,8 @@ def run(arguments: list[str]) -> int:
     options = _Options()
     try:
         code = _guarded(arguments, options)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # it is where the shell closed it
+            sys.stdout.flush()
         return code
     except (BrokenPipeError, _ClosedPipeError):
         # Whoever read the output has enough. What is buffered has nowhere to go, and is not to be tried again at exit.

@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, TextIO
 
 import click
 import wasmtime
@@ -62,6 +62,8 @@ class Plan:
         found: dict[str, str] = {}
         for each in self.env:
             name, equals, value = each.partition("=")
+            if not name:
+                raise click.BadParameter(f"{each!r}, expected NAME or NAME=VALUE", param_hint="--env")
             if equals:
                 found[name] = value
             elif name in os.environ:
@@ -207,12 +209,17 @@ def _python_wasi(plan: Plan, decorators: list[Decorator]) -> HostModule:
     made: HostModule = cls(
         args=plan.argv,
         env=plan.environment,
-        stdin=sys.stdin.buffer,
-        stdout=sys.stdout.buffer,
-        stderr=sys.stderr.buffer,
+        stdin=_bytes_of(sys.stdin),
+        stdout=_bytes_of(sys.stdout),
+        stderr=_bytes_of(sys.stderr),
         preopens=preopens,
     )
     return made
+
+
+def _bytes_of(stream: TextIO | None) -> BinaryIO | None:
+    """Return the stream of bytes beneath a standard stream; None for one that is closed."""
+    return None if stream is None else stream.buffer
 
 
 def _run(plan: Plan, guest: Guest) -> int:
