@@ -540,6 +540,19 @@ def test_one_place_is_given_once(wasi: Path, which: str) -> None:
         assert "/data is given to the guest twice" in mixed
 
 
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_standard_stream_that_is_closed_is_none_for_the_guest(wasi: Path, closed: str) -> None:
+    command = f"exec {sys.executable} -m hostmod run --mem-dir /temp prog.wat {closed}"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, encoding="utf-8", check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == ("" if ">&-" in closed.split() else "prog.wat\0/temp")
+
+
+def test_a_variable_without_a_name_is_refused(wasi: Path) -> None:
+    for given in ("", "=x"):
+        assert "expected NAME or NAME=VALUE" in run("run", "--env", given, "prog.wat", code=2)[1]
+
+
 def test_trace_shows_wasi_calls_with_their_errnos_by_name(wasi: Path) -> None:
     (wasi / "tree" / "made").mkdir()
     _, err = run("run", "--trace", "--dir", "tree::/data", "prog.wat", code=20)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import time
 import tracemalloc
 from pathlib import Path
 
@@ -42,6 +43,20 @@ def test_directory_entries_are_limited(tree: Tree) -> None:
         program.spill("dir/6")
         with refused("NOMEM"):
             program.readdir(fd)
+
+
+def test_entries_are_limited_over_all_open_directories(tree: Tree) -> None:
+    with Program(Wasi(preopens={"/": tree}, max_entries=8)) as program:
+        program.mkdir("dir")
+        for number in range(5):
+            program.spill(f"dir/{number}")
+        first, second = program.open_directory("dir"), program.open_directory("dir")
+        assert len(program.names(first)) == 5
+        with refused("NOMEM"):
+            program.readdir(second)
+        assert len(program.names(first)) == 5  # it takes its own place
+        program.close(first)
+        assert len(program.names(second)) == 5
 
 
 class Endless(Directory):
@@ -92,6 +107,20 @@ def test_a_path_as_long_as_the_memory_is_not_copied() -> None:
         finally:
             tracemalloc.stop()
         assert most < 1 << 20
+
+
+def test_links_that_multiply_are_given_up_in_time(tree: Tree) -> None:
+    with Program(Wasi(preopens={"/": tree})) as program:
+        program.mkdir("d")
+        program.symlink("d/../" * 400 + "long", "long-1")
+        program.symlink("d/../" * 400 + "long-1", "long-2")
+        program.spill("long", b"x")
+        assert program.slurp("long") == b"x"
+        assert program.stat("long-2", follow=True).size == 1
+        for number in range(2, 30):
+            program.symlink("d/../" * 400 + f"long-{number}", f"long-{number + 1}")
+        with refused("LOOP"):
+            program.stat("long-30", follow=True)
 
 
 def test_buffers_are_limited(tree: Tree) -> None:
@@ -147,6 +176,28 @@ def test_a_memory_filesystem_is_full_at_its_limit() -> None:
         assert fs.used_bytes <= 10_000
         program.do("fd_filestat_set_size", fd, 100)
         program.mkdir("dir")
+
+
+def test_a_deep_tree_in_memory_does_no_harm_to_who_looks_at_it() -> None:
+    fs = MemoryFS({"top": b"1"}, max_bytes=256 * 30_000)
+    with Program(Wasi(preopens={"/": fs})) as program:
+        fd = program.open_directory(".")
+        with refused("NOSPC"):
+            while True:
+                program.mkdir("d", fd=fd)
+                below = program.open_directory("d", fd=fd)
+                program.close(fd)
+                fd = below
+        start = time.monotonic()
+        program.unlink("top")
+        program.spill("new", b"2", fd=fd)
+        (path,) = fs
+        assert path.count("/") > 29_000
+        assert len(fs) == 1
+        assert fs[path] == b"2"
+        assert time.monotonic() - start < 10
+        with refused("NOSPC"):
+            program.mkdir("d", fd=fd)
 
 
 def test_room_in_memory_is_given_back_when_nobody_has_the_file_any_more() -> None:

@@ -50,6 +50,17 @@ def test_bytes_go_both_ways(pair: tuple[socket.socket, Program]) -> None:
     assert receive(program, 3, 10) == (b"", 0)
 
 
+def test_a_socket_that_does_not_wait_says_so() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.setblocking(False)
+        with Program(Wasi(sockets=[theirs, ours])) as program:
+            assert program.fdstat(3).flags == NONBLOCK
+            assert program.fdstat(4).flags == 0
+            with refused("AGAIN"):
+                receive(program, 3, 10)
+
+
 def test_waiting_for_all_of_it(pair: tuple[socket.socket, Program]) -> None:
     ours, program = pair
     ours.send(b"abc")

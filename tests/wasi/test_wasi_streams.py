@@ -262,6 +262,25 @@ def test_a_nonblocking_pipe_is_again_in_place_of_a_wait() -> None:
         assert program.read(0, 5) == b"late"
 
 
+def test_a_buffered_stream_whose_pipe_is_full_gets_nothing_twice() -> None:
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    os.set_blocking(reader, False)
+    sent = b""
+    with (
+        os.fdopen(reader, "rb", 0) as drain,
+        os.fdopen(writer, "wb") as stream,
+        Program(Wasi(stdout=stream)) as program,
+    ):
+        with refused("AGAIN"):
+            for number in range(40):
+                piece = f"{number:05}".encode() * 1000
+                sent += piece[: program.write(1, piece)]
+        received = drain.read(1 << 20) or b""
+        stream.flush()
+        assert received + (drain.read(1 << 20) or b"") == sent
+
+
 def test_closing_standard_streams_closes_nothing_of_the_embedders() -> None:
     target = io.BytesIO()
     with Program(Wasi(stdin=io.BytesIO(b"x"), stdout=target)) as program:

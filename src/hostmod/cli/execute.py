@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, BinaryIO, TextIO
 
 import click
 import wasmtime
@@ -63,6 +63,8 @@ class Plan:
         found: dict[str, str] = {}
         for each in self.env:
             name, equals, value = each.partition("=")
+            if not name:
+                raise click.BadParameter(f"{each!r}, expected NAME or NAME=VALUE", param_hint="--env")
             if equals:
                 found[name] = value
             elif name in os.environ:
@@ -210,17 +212,17 @@ def _python_wasi(plan: Plan, decorators: list[Decorator]) -> HostModule:
     made: HostModule = cls(
         args=plan.argv,
         env=plan.environment,
-        stdin=_binary(sys.stdin),
-        stdout=_binary(sys.stdout),
-        stderr=_binary(sys.stderr),
+        stdin=_bytes_of(sys.stdin),
+        stdout=_bytes_of(sys.stdout),
+        stderr=_bytes_of(sys.stderr),
         preopens=preopens,
     )
     return made
 
 
-def _binary(stream: Any) -> Any:
-    """Return the bytes of a standard stream; those of an empty file if the caller closed it."""
-    return io.BytesIO() if stream is None else stream.buffer
+def _bytes_of(stream: TextIO | None) -> BinaryIO | None:
+    """Return the stream of bytes beneath a standard stream; None for one that is closed."""
+    return None if stream is None else stream.buffer
 
 
 def _run(plan: Plan, guest: Guest) -> int:

@@ -76,6 +76,10 @@ class Descriptors(dict[int, Descriptor]):
         """Give a socket a number."""
         return self.add(Descriptor(file, None, SOCKET_RIGHTS, SOCKET_RIGHTS, flags))
 
+    def listed(self) -> int:
+        """How many entries of directories are kept for all of them."""
+        return sum(len(each.entries) for each in self.values() if each.entries is not None)
+
     def any(self, fd: int, rights: int = 0) -> Descriptor:
         """Find a descriptor of any kind."""
         found = self.get(fd)

@@ -405,7 +405,8 @@ class MemoryFile(File):
     def pread(self, size: int, offset: int) -> bytes:
         if not self._readable:
             raise WasiError(Errno.BADF)
-        return bytes(memoryview(self._node.data)[offset : offset + size])
+        # Not through a memoryview: while there is one, a guest in another thread could not write.
+        return bytes(self._node.data[offset : offset + size])
 
     def pwrite(self, data: bytes, offset: int) -> int:
         if not self._writable:
@@ -656,17 +657,27 @@ class MemoryFS(MutableMapping[str, Any]):
 
     def __iter__(self) -> Iterator[str]:
         """Iterate over the paths of files."""
-        stack: list[tuple[str, _Directory]] = [("", self._root)]
-        while stack:
-            prefix, directory = stack.pop()
-            for name, child in list(directory.children.items()):
-                if isinstance(child, _Directory):
-                    stack.append((f"{prefix}{name}/", child))
-                elif isinstance(child, _Regular | _Given):
-                    yield prefix + name
+        for place, name in self._files():
+            parts = [name]
+            above = place
+            while above is not None:
+                parts.append(above[1])
+                above = above[0]
+            yield "/".join(reversed(parts))
 
     def __len__(self) -> int:
-        return sum(1 for _ in self)
+        return sum(1 for _ in self._files())
+
+    def _files(self) -> Iterator[tuple[_Above, str]]:
+        """Find all files: what leads to each, and its name. Paths are not made here: a guest's tree may be deep."""
+        stack: list[tuple[_Above, _Directory]] = [(None, self._root)]
+        while stack:
+            above, directory = stack.pop()
+            for name, child in list(directory.children.items()):
+                if isinstance(child, _Directory):
+                    stack.append(((above, name), child))
+                elif isinstance(child, _Regular | _Given):
+                    yield above, name
 
     def __eq__(self, other: object) -> bool:
         return self is other
@@ -676,6 +687,10 @@ class MemoryFS(MutableMapping[str, Any]):
 
     def __repr__(self) -> str:
         return f"<MemoryFS of {len(self)} files, {self.used_bytes} of {self.max_bytes} bytes used>"
+
+
+_Above: TypeAlias = "tuple[_Above, str] | None"
+"""A directory, as its name behind the directory above it; None for the root."""
 
 
 def _components(path: str) -> list[str]:

@@ -22,6 +22,7 @@ from hostmod.module import function
 from hostmod.types import Bytes, BytesType, Error, Int64, Pointer, StringType, Uint8, Uint16, Uint32, Uint64
 from hostmod.wasi import abi
 from hostmod.wasi.abi import (
+    DIRECTORY,
     DIRECTORY_RIGHTS,
     FILE_RIGHTS,
     PREOPEN_DIRECTORY,
@@ -129,7 +130,7 @@ class Wasi(HostModule, name="wasi_snapshot_preview1", errors={OSError: errno_of}
         random: a `random.Random`, or a function that returns as many bytes as it is asked for; the operating system's
             randomness if not given.
         max_open_files: descriptors open at the same time; MFILE past it.
-        max_entries: entries of one directory that are listed; NOMEM past it.
+        max_entries: entries of directories that are listed, in all that are open; NOMEM past it.
         max_path: bytes of a path; NAMETOOLONG past it.
         max_buffers: buffers of one read or write; INVAL past it.
         max_transfer: bytes of one read or write; what is more is left to the next.
@@ -180,7 +181,10 @@ class Wasi(HostModule, name="wasi_snapshot_preview1", errors={OSError: errno_of}
                 root = system_of(tree).root()
                 inheriting = DIRECTORY_RIGHTS | FILE_RIGHTS
                 self._open.add(Descriptor(None, root, DIRECTORY_RIGHTS, inheriting, name=known))
-            self.socket_fds = [self._open.add_socket(SocketFile(each)) for each in sockets]
+            self.socket_fds = [
+                self._open.add_socket(SocketFile(each), 0 if each.getblocking() else FdFlags.NONBLOCK)
+                for each in sockets
+            ]
         except BaseException:
             self.close()
             raise
@@ -471,10 +475,12 @@ class Wasi(HostModule, name="wasi_snapshot_preview1", errors={OSError: errno_of}
         assert directory is not None  # fd_readdir has looked
         ino = directory.filestat().ino
         # What is above is nothing that the guest need know; its own number stands for that.
-        entries = [(b".", ino, int(FileType.DIRECTORY)), (b"..", ino, int(FileType.DIRECTORY))]
-        for name, number, filetype in directory.entries(self._max_entries + 1):
+        entries = [(b".", ino, DIRECTORY), (b"..", ino, DIRECTORY)]
+        found.entries = None  # what it held before makes room
+        room = self._max_entries - self._open.listed()
+        for name, number, filetype in directory.entries(room + 1):
             entries.append((name.encode(), number, filetype))
-            if len(entries) > self._max_entries + 2:
+            if len(entries) > room + 2:
                 raise WasiError(Errno.NOMEM)
         return entries
 

@@ -27,6 +27,9 @@ from hostmod.wasi.system import Directory
 MAX_LINKS = 40
 """Symbolic links expanded in one path. Source: Linux, path_resolution(7)."""
 
+MAX_COMPONENTS = 8192
+"""Components walked in one path, those of links included: a path of 4096 bytes has 2048 at the most."""
+
 MAX_HELD = 64
 """Directories held open for ``..`` to go back to; a walk that goes back further starts anew from the top."""
 
@@ -38,7 +41,17 @@ class Walk:
     closes what the walk opened, but not `root`.
     """
 
-    __slots__ = ("_held", "_links", "_names", "_pending", "_root", "directory", "must_be_directory", "name")
+    __slots__ = (
+        "_held",
+        "_links",
+        "_names",
+        "_pending",
+        "_room",
+        "_root",
+        "directory",
+        "must_be_directory",
+        "name",
+    )
 
     def __init__(self, root: Directory, path: str) -> None:
         """Walk `path`; `WasiError` if it cannot be walked, with nothing left open."""
@@ -55,11 +68,13 @@ class Walk:
             self._names: list[str] = []
             self._pending: list[str] = []
             self._links = 0
+            self._room = MAX_COMPONENTS
             return
         self._held = []
         self._names = []
         self._pending = []
         self._links = 0
+        self._room = MAX_COMPONENTS
         try:
             self._push(path)
             self._go()
@@ -74,6 +89,9 @@ class Walk:
         if not path:
             raise WasiError(Errno.NOENT)
         parts = path.split("/")
+        self._room -= len(parts)
+        if self._room < 0:
+            raise WasiError(Errno.LOOP)
         if not self._pending and parts[-1] in ("", ".", ".."):
             self.must_be_directory = True
         self._pending += [part for part in reversed(parts) if part and part != "."]

@@ -227,7 +227,14 @@ class OutputStream(_Stream):
             else:
                 written = self._write(data)
             if self._flush is not None:
-                self._flush()
+                # What the host does not take now stays in the stream's buffer, and goes with the next write.
+                with contextlib.suppress(BlockingIOError):
+                    self._flush()
+        except BlockingIOError as error:  # of a buffer that is full
+            taken = getattr(error, "characters_written", 0)
+            if not taken:
+                raise
+            return int(taken)
         except ValueError as error:
             raise _checked(self._stream, error) from error
         if type(written) is int:
