@@ -7,17 +7,22 @@ import struct as _struct
 import sys
 import typing
 from collections.abc import Callable, Iterator, Sequence
+from operator import index as exact
 from struct import Struct
 from typing import Any, TypeVar, dataclass_transform, overload
 
 from hostmod._generated import compile_source
-from hostmod.errors import ConversionError, DeclarationError, SegmentationFault
+from hostmod.errors import ConversionError, DeclarationError, SegmentationFault, shown
 from hostmod.memory import FixedSizeMemory, Memory
 from hostmod.types.base import GuestType, Inline, describe, resolve_object
 from hostmod.types.pointer import List, Pointer
 from hostmod.types.view import show_bytes
 
 C = TypeVar("C", bound=type)
+
+
+MAX_NESTING = 16
+"""Records inside records that are read and written as one: Python's compiler takes 200 parentheses."""
 
 
 class Field:
@@ -39,9 +44,24 @@ class StructType(GuestType[Any]):
     them out for wasm32."""
 
     code = "struct"
+    _derived = GuestType._derived | {
+        "name",
+        "fields",
+        "size",
+        "align",
+        "layout",
+        "initializer",
+        "_load",
+        "_store",
+    }
     result = "take an out: Pointer parameter and store the struct through it"
 
-    def __init__(self, cls: type, fields: Sequence[tuple[str, GuestType[Any]]]) -> None:
+    initializer: object
+    """The `__init__` that was generated for the class; None if its author wrote one."""
+
+    def __init__(
+        self, cls: type, fields: Sequence[tuple[str, GuestType[Any]]], initializer: object = None
+    ) -> None:
         self.cls = cls
         self.name = cls.__name__
         offset = 0
@@ -53,12 +73,10 @@ class StructType(GuestType[Any]):
             offset += type_.size
             align = max(align, type_.align)
         self.fields = tuple(placed)
+        self.initializer = initializer
         self.align = align
         self.size = -(-offset // align) * align
         self._generate()
-
-    def _key(self) -> tuple[object, ...]:
-        return (self.cls,)
 
     def offsetof(self, name: str) -> int:
         """Offset of a field in bytes; KeyError if there is none of that name."""
@@ -72,7 +90,7 @@ class StructType(GuestType[Any]):
 
     def store_object(self, memory: Memory, offset: int, value: Any) -> None:
         if not isinstance(value, self.cls):
-            raise ConversionError("", f"{value!r} ({type(value).__name__})", self.name)
+            raise ConversionError("", shown(value), self.name)
         try:
             self._store(memory, offset, value)
         except _FieldError as error:
@@ -102,6 +120,9 @@ class StructType(GuestType[Any]):
         parts = [field.type.inline() for field in self.fields]
         if not all(parts) or sum(len(part.codes) for part in parts if part) > 64:
             return None
+        depth = 1 + max(part.depth for part in parts if part)
+        if depth > MAX_NESTING:
+            return None
         codes, cls = "", f"struct_{id(self)}"
         names: dict[str, object] = {cls: self.cls, "StructMismatch": self._mismatch}
         loads: list[tuple[Inline, int, int]] = []
@@ -128,18 +149,18 @@ class StructType(GuestType[Any]):
                 for item in part.store(f"{checked if index == 0 else value}.{field.name}")
             ]
 
-        return Inline(codes, load, store, names)
+        return Inline(codes, load, store, names, depth)
 
     @staticmethod
     def _mismatch(value: Any, cls: type) -> Any:
         if not isinstance(value, cls):
-            raise ConversionError("", f"{value!r} ({type(value).__name__})", cls.__name__)
+            raise ConversionError("", shown(value), cls.__name__)
         return value
 
     def _generate(self) -> None:
         """Compile `_load` and `_store`: one unpack or pack for a struct of plain fields, one call a field otherwise."""
         inline = self.inline()
-        names: dict[str, Any] = {"cls": self.cls, "SegmentationFault": SegmentationFault}
+        names: dict[str, Any] = {"cls": self.cls, "SegmentationFault": SegmentationFault, "exact": exact}
         lines: list[str] = []
         if inline is not None:
             self.layout = layout = Struct("<" + inline.codes)
@@ -147,6 +168,8 @@ class StructType(GuestType[Any]):
             values = [f"v{index}" for index in range(_items(inline.codes))]
             lines += [
                 "def load(memory, offset):",
+                "    if type(offset) is not int:",
+                "        offset = exact(offset)",
                 "    window = memory._window()",
                 f"    if not 0 <= offset <= len(window) - {self.size}:",
                 f"        raise SegmentationFault(offset, {self.size}, len(window))",
@@ -154,6 +177,8 @@ class StructType(GuestType[Any]):
                 f"    return {inline.load(values)}",
                 "def store(memory, offset, value):",
                 f"    data = pack({', '.join(inline.store('value'))})",
+                "    if type(offset) is not int:",
+                "        offset = exact(offset)",
                 "    window = memory._window()",
                 f"    if not 0 <= offset <= len(window) - {self.size}:",
                 f"        raise SegmentationFault(offset, {self.size}, len(window))",
@@ -168,11 +193,15 @@ class StructType(GuestType[Any]):
             ]
             lines += [
                 "def load(memory, offset):",
+                "    if type(offset) is not int:",
+                "        offset = exact(offset)",
                 f"    memory.end(offset, {self.size})",
                 f"    return cls({', '.join(loads)})",
             ]
             lines += [
                 "def store(memory, offset, value):",
+                "    if type(offset) is not int:",
+                "        offset = exact(offset)",
                 f"    before = memory.read(offset, {self.size})",
                 "    try:",
             ]
@@ -222,6 +251,14 @@ class _FieldError(Exception):
 
 _MISFITS = (ConversionError, _struct.error, OverflowError, TypeError)
 """What storing a value that does not fit raises."""
+
+
+def _said(error: Exception) -> str:
+    return (
+        f"{error}"
+        if isinstance(error, NameError | TypeError | SyntaxError)
+        else f"{type(error).__name__}: {error}"
+    )
 
 
 def _inside(where: str) -> str:
@@ -277,9 +314,6 @@ class FixedBytesType(GuestType[bytes]):
         self.size = length
         self.name = f"bytes of length {length}"
 
-    def _key(self) -> tuple[object, ...]:
-        return (self.size,)
-
     def load_object(self, memory: Memory, offset: int) -> bytes:
         return memory.read(offset, self.size)
 
@@ -289,7 +323,7 @@ class FixedBytesType(GuestType[bytes]):
     def check(self, value: bytes) -> bytes:
         """Return the value, padded with zeros as C does, or raise ConversionError if it is longer."""
         if not isinstance(value, bytes | bytearray | memoryview):
-            raise ConversionError("", f"{value!r} ({type(value).__name__})", self.name)
+            raise ConversionError("", shown(value), self.name)
         data = bytes(value)
         if len(data) > self.size:
             raise ConversionError("", f"{len(data)} bytes", self.name)
@@ -312,27 +346,24 @@ class FixedArrayType(GuestType[list[Any]]):
         self.align = element.align
         self.name = f"list[{element}] of length {length}"
 
-    def _key(self) -> tuple[object, ...]:
-        return (self.element, self.length)
-
     def load_object(self, memory: Memory, offset: int) -> list[Any]:
-        memory.end(offset, self.size)
-        return [
-            self.element.load_object(memory, offset + index * self.element.size)
-            for index in range(self.length)
-        ]
+        start = exact(offset)
+        memory.end(start, self.size)
+        step = self.element.size
+        return [self.element.load_object(memory, start + at * step) for at in range(self.length)]
 
     def store_object(self, memory: Memory, offset: int, value: list[Any]) -> None:
         items = self.check(value)
-        before = memory.read(offset, self.size)
-        index = 0
+        start = exact(offset)
+        before = memory.read(start, self.size)
+        at = 0
         try:
-            for index, item in enumerate(items):
-                self.element.store_object(memory, offset + index * self.element.size, item)
+            for at, item in enumerate(items):
+                self.element.store_object(memory, start + at * self.element.size, item)
         except BaseException as error:
-            memory.write(offset, before)
+            memory.write(start, before)
             if isinstance(error, ConversionError):
-                where = f"[{index}]{_inside(error.where)}"
+                where = f"[{at}]{_inside(error.where)}"
                 raise ConversionError(where, error.found, error.expected, error.write) from error
             raise
 
@@ -341,7 +372,7 @@ class FixedArrayType(GuestType[list[Any]]):
         try:
             length = len(value)
         except TypeError:
-            raise ConversionError("", f"{value!r} ({type(value).__name__})", self.name) from None
+            raise ConversionError("", shown(value), self.name) from None
         if length != self.length:
             raise ConversionError("", f"{length} elements", self.name)
         return value
@@ -364,7 +395,8 @@ class FixedArrayType(GuestType[list[Any]]):
                 for item in part.store(f"{whole if at == 0 else value}[{at}]")
             ]
 
-        return Inline(part.codes * self.length, load, store, {check: self.check, **part.names})
+        names = {check: self.check, **part.names}
+        return Inline(part.codes * self.length, load, store, names, part.depth + 1)
 
     def show(self, value: list[Any]) -> str:
         return f"[{', '.join(self.element.show(item) for item in value)}]"
@@ -388,6 +420,9 @@ def struct(cls: type | None = None, *, frozen: bool = False) -> Any:
     ...     value: Float64
     >>> sizeof(Sample), offsetof(Sample, "value")
     (16, 8)
+
+    Raises:
+        DeclarationError: it has no fields, or one that has no place in memory, or that a record cannot be made with.
     """
     if cls is None:
         return lambda cls: _struct_class(cls, frozen, 2)
@@ -406,20 +441,41 @@ def _struct_class(cls: type, frozen: bool, depth: int) -> type:
     frame = sys._getframe(depth)
     try:
         hints = typing.get_type_hints(cls, localns={**frame.f_locals, cls.__name__: cls}, include_extras=True)
-    except (NameError, TypeError, SyntaxError) as error:
+    except DeclarationError as error:
+        raise DeclarationError(
+            f"{cls.__name__}: {error.where}", error.found, error.expected, error.write
+        ) from error
+    except Exception as error:  # whatever the text of an annotation does
         raise DeclarationError(
             cls.__name__,
-            f"an annotation that cannot be read: {error}",
+            f"an annotation that cannot be read: {_said(error)}",
             "names that are defined",
             "define or import it above the class",
         ) from error
     finally:
         del frame
+    for name, hint in hints.items():
+        if hint is dataclasses.InitVar or isinstance(hint, dataclasses.InitVar):
+            raise DeclarationError(
+                f"{cls.__name__}.{name}",
+                "an InitVar",
+                "a plain field",
+                "what is in guest memory is all that a record is made of",
+            )
+    written = "__init__" in vars(cls)
     own: Any = dataclasses.dataclass(slots=True, frozen=frozen)(cls)  # Any: it gains attributes below
+    initializer = None if written else own.__init__
     fields = []
     for field in dataclasses.fields(own):
         if not field.init:
             raise DeclarationError(f"{cls.__name__}.{field.name}", "field(init=False)", "a plain field")
+        if field.kw_only:
+            raise DeclarationError(
+                f"{cls.__name__}.{field.name}",
+                "a keyword-only field",
+                "a plain field",
+                "remove KW_ONLY or kw_only=True: a record is made of its fields in order",
+            )
         type_ = resolve_object(hints[field.name], f"{cls.__name__}.{field.name}")
         if type_ is found or (getattr(type_, "element", None) is found and isinstance(type_, FixedArrayType)):
             raise DeclarationError(
@@ -433,18 +489,23 @@ def _struct_class(cls: type, frozen: bool, depth: int) -> type:
         raise DeclarationError(
             cls.__name__, "a struct without fields", "at least one", "write x: Float32, for example"
         )
-    found.__init__(own, fields)  # type: ignore[misc]  # it was made above, of nothing
+    found.__init__(own, fields, initializer)  # type: ignore[misc]  # it was made above, of nothing
     own.__struct__ = found
     return typing.cast(type, own)
 
 
 def sizeof(type: object) -> int:
-    """Bytes that an object of a type takes in memory, padding included."""
+    """Bytes that an object of a type takes in memory, padding included; DeclarationError if it has no place there."""
     return resolve_object(type, "sizeof").size
 
 
 def offsetof(cls: type, name: str) -> int:
-    """Offset in bytes of a struct's field."""
+    """Offset in bytes of a struct's field.
+
+    Raises:
+        DeclarationError: the class is no struct.
+        KeyError: it has no field of that name.
+    """
     found = resolve_object(cls, "offsetof")
     if not isinstance(found, StructType):
         raise DeclarationError("offsetof", str(found), "a @struct class")
@@ -452,7 +513,7 @@ def offsetof(cls: type, name: str) -> int:
 
 
 def fields(cls: type) -> Iterator[Field]:
-    """Iterate over a struct's fields in memory order."""
+    """Iterate over a struct's fields in memory order; DeclarationError if the class is no struct."""
     found = resolve_object(cls, "fields")
     if not isinstance(found, StructType):
         raise DeclarationError("fields", str(found), "a @struct class")
