@@ -30,6 +30,7 @@ from hostmod.errors import (
     as_errno,
     error_string,
     error_strings,
+    shown,
 )
 
 EXAMPLES = [
@@ -266,3 +267,38 @@ def test_an_errno_error_is_an_os_error_with_its_number() -> None:
     with pytest.raises(OSError, match="no such key") as caught:
         raise ErrnoError(2, "no such key")
     assert caught.value.errno == 2
+
+
+class Unshowable(int):
+    def __repr__(self) -> str:
+        raise RuntimeError("repr")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        pytest.param(5, "5 (int)", id="a number"),
+        pytest.param("x" * 100, f"'{'x' * 56}... (str)", id="a long text"),
+        pytest.param(10**5000, "an int of 16610 bits", id="a number of thousands of digits"),
+        pytest.param((10**5000,), "a tuple (its repr raises ValueError)", id="such a number in a tuple"),
+        pytest.param(Unshowable(3), "a Unshowable (its repr raises RuntimeError)", id="a repr that raises"),
+    ],
+)
+def test_any_value_can_be_shown_in_a_message(value: object, text: str) -> None:
+    assert shown(value) == text
+
+
+def test_a_note_stands_in_for_the_class_and_an_empty_one_for_nothing() -> None:
+    assert shown(5, ValueError("too small")) == "5 (too small)"
+    assert shown(5, "") == "5"
+
+
+def test_a_fault_past_64_bits_shows_its_offset() -> None:
+    assert str(SegmentationFault(2**64, 1)) == "segmentation fault: 1 bytes at offset 0x10000000000000000"
+
+
+def test_an_unbound_module_says_which_other_class_is_bound() -> None:
+    assert str(UnboundError("kv", "Kv", "Cached")) == (
+        "kv: called with an instance of Cached bound, which serves what Cached.compile defined, expected an instance "
+        "of Kv; write `with hostmod.bind(compiled.instantiate(...)):` around the call of the guest"
+    )

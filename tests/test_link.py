@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
@@ -443,3 +444,87 @@ def test_a_guest_that_wants_nothing_needs_no_host(tmp_path: Path) -> None:
     path.write_text("(module)")
     with hostmod.instantiate(path) as guest:
         assert list(guest.exports) == []
+
+
+def test_a_memory_of_a_name_that_no_guest_can_export_is_refused() -> None:
+    with pytest.raises(LinkError) as caught:
+        Greeter().link(wasmtime.Linker(wasmtime.Engine()), memory="\ud800")
+    assert str(caught.value) == (
+        "link: memory='\\ud800' (surrogates not allowed), expected a name that UTF-8 can encode"
+    )
+
+
+def test_a_function_of_a_name_with_a_nul_is_served() -> None:
+    class Odd(HostModule, name="o\0dd"):
+        @function("a\0b")
+        def serve(self) -> Int32:
+            return 5
+
+    source = '(module (import "o\\00dd" "a\\00b" (func $f (result i32))) (export "a\\00b" (func $f)))'
+    with hostmod.instantiate(source, Odd()) as guest:
+        assert guest.exports["a\0b"]() == 5
+
+
+class Derived(Greeter, name="greeter"):
+    """Of the same functions, though what it is compiled to is its own."""
+
+
+def compiled_run(cls: type[Greeter]) -> tuple[Any, Callable[[], Any]]:
+    engine = wasmtime.Engine()
+    linker, store = wasmtime.Linker(engine), wasmtime.Store(engine)
+    compiled = cls.compile(linker)
+    instance = linker.instantiate(store, wasmtime.Module(engine, passing(cls)))
+    run = instance.exports(store)["greet"]
+    assert isinstance(run, wasmtime.Func)
+    return compiled, lambda: run(store)
+
+
+@pytest.mark.parametrize(
+    ("bound", "cls"),
+    [
+        pytest.param(Derived, Greeter, id="a derived class's"),
+        pytest.param(Greeter, Derived, id="a base class's"),
+    ],
+)
+def test_an_instance_of_a_relative_that_is_bound_is_named(bound: type[Greeter], cls: type[Greeter]) -> None:
+    _, run = compiled_run(cls)
+    with bind(bound()), pytest.raises(UnboundError) as caught:
+        run()
+    assert caught.value.bound == bound.__name__
+    assert str(caught.value).startswith(f"greeter: called with an instance of {bound.__name__} bound")
+    with pytest.raises(UnboundError, match="called with no instance bound"):
+        run()
+
+
+def bound_generator(compiled: Any, run: Callable[[], Any]) -> Generator[Any, None, None]:
+    with bind(compiled.instantiate(3)):
+        yield run()
+
+
+def test_leaving_a_binding_in_another_context_says_so() -> None:
+    compiled, run = compiled_run(Greeter)
+    made = contextvars.copy_context().run(lambda: (each := bound_generator(compiled, run), next(each)))
+    assert made[1] == 3
+    with pytest.raises(LinkError, match=r"^bind: left in another context than it was entered in"):
+        next(made[0])
+    made = contextvars.copy_context().run(lambda: (each := bound_generator(compiled, run), next(each)))
+    with pytest.raises(LinkError, match=r"^bind: left in another context"):
+        made[0].close()
+
+
+def test_an_exception_that_leaves_a_binding_in_another_context_stays_the_one_raised() -> None:
+    compiled, run = compiled_run(Greeter)
+    generator, _ = contextvars.copy_context().run(
+        lambda: (each := bound_generator(compiled, run), next(each))
+    )
+    raised = RuntimeError("mine")
+    with pytest.raises(RuntimeError) as caught:
+        generator.throw(raised)
+    assert caught.value is raised
+    assert raised.__notes__[0].startswith("bind: left in another context")
+
+
+def test_one_import_is_one_import() -> None:
+    module = wasmtime.Module(wasmtime.Engine(), '(module (import "greeter" "leave" (func)))')
+    with pytest.raises(LinkError, match="disagree about 1 import:"):
+        Greeter.check(module)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 from struct import Struct
+from typing import Any
 
+import numpy
 import pytest
 from guards import GUARD, START, content, guarded
 from hypothesis import given
@@ -308,3 +310,66 @@ def test_any_write_happens_whole_or_not_at_all(offset: int, data: bytes) -> None
         with pytest.raises(SegmentationFault):
             memory.write(offset, data)
         assert content(memory) == before
+
+
+class Index:
+    """What Python counts with, and is no int."""
+
+    def __init__(self, value: int) -> None:
+        self.value = value
+
+    def __index__(self) -> int:
+        return self.value
+
+
+@pytest.mark.parametrize("of", [numpy.uint8, Index], ids=["numpy's", "__index__"])
+def test_numbers_that_are_no_plain_ints_count_as_what_they_are(of: Callable[[int], Any]) -> None:
+    memory = FixedSizeMemory(1)
+    memory.write(of(250), b"0123456789")
+    assert memory.read(250, 10) == memory.read(of(250), of(10)) == b"0123456789"
+    assert bytes(memory.view(of(250), of(10))) == b"0123456789"
+    end = memory.end(of(250), of(10))
+    assert (end, type(end)) == (260, int)
+    assert memory.unpack(LAYOUT, of(250)) == memory.unpack(LAYOUT, 250)
+    memory.pack(LAYOUT, of(250), 1, 2)
+    assert memory.unpack(LAYOUT, 250) == (1, 2)
+    memory.write_uint64(of(252), 2**64 - 1)
+    assert memory.read_uint64(of(252)) == 2**64 - 1
+    assert memory.find(255, of(250), of(10)) == 252
+    assert memory.allocate(of(200)) == 0
+    assert memory.allocate(of(200), of(8)) == 200
+    assert memory.allocate(1) == 400
+    with pytest.raises(SegmentationFault) as caught:
+        FixedSizeMemory.exactly(bytes(255)).read(of(250), of(10))
+    assert (caught.value.offset, caught.value.length) == (250, 10)
+
+
+def test_an_int_of_a_class_of_its_own_is_read_as_an_int() -> None:
+    class Liar(int):
+        def __le__(self, other: object) -> bool:
+            return True
+
+        def __ge__(self, other: object) -> bool:
+            return True
+
+    with pytest.raises(SegmentationFault):
+        FixedSizeMemory.exactly(bytes(8)).read(Liar(9), Liar(1))
+
+
+@pytest.mark.parametrize("number", [1.0, "1", None], ids=repr)
+def test_what_is_no_number_of_bytes_is_refused(number: Any) -> None:
+    memory = guarded(16)
+    for access in (
+        lambda: memory.read(number, 1),
+        lambda: memory.read(1, number),
+        lambda: memory.view(number, 1),
+        lambda: memory.view(1, number),
+        lambda: memory.end(number, 1),
+        lambda: memory.end(1, number),
+        lambda: memory.write(number, b""),
+        lambda: memory.read_uint32(number),
+        lambda: memory.write_uint32(number, 1),
+        lambda: memory.find(0, number),
+    ):
+        with pytest.raises(TypeError, match="cannot be interpreted as an integer"):
+            access()

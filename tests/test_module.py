@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import errno
+import functools
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 import hostmod
-from hostmod.errors import DeclarationError
+from hostmod.errors import ConversionError, DeclarationError
 from hostmod.link import HostModule
 from hostmod.module import Function, configure, function, option
 from hostmod.testing import call
@@ -561,3 +562,164 @@ def test_a_decorated_function_is_decorated_in_both_forms() -> None:
     with hostmod.instantiate(OUT_GUEST, hostmod.decorate(Find, hostmod.trace(lines.append))) as guest:
         guest.exports.one(21, 8)
     assert [line.partition(" <")[0] for line in lines] == ["find::one(key=21) = 42"]
+
+
+# -------------------------------------------------------------------------------------- what stands around a function
+
+
+def property_above() -> object:
+    class G(HostModule, name="g"):
+        @property
+        @function
+        def size(self) -> Int32:
+            return 1
+
+    return G
+
+
+def cached_property_above() -> object:
+    class G(HostModule, name="g"):
+        @functools.cached_property
+        @function
+        def size(self) -> Int32:
+            return 1
+
+    return G
+
+
+def called_without_a_name() -> object:
+    class G(HostModule, name="g"):
+        @function()  # type: ignore[call-overload, untyped-decorator]  # refused  # pyright: ignore[reportCallIssue]
+        def size(self) -> Int32:
+            return 1
+
+    return G
+
+
+def function_called_without_a_name() -> object:
+    env = hostmod.module("env")
+
+    @env.function()  # type: ignore[call-overload, untyped-decorator]  # refused  # pyright: ignore[reportCallIssue]
+    def size() -> Int32:
+        return 1
+
+    return size
+
+
+def a_name_of_half_a_character() -> object:
+    class G(HostModule, name="\ud800"):
+        pass
+
+    return G
+
+
+@pytest.mark.parametrize(
+    ("declare", "message"),
+    [
+        pytest.param(
+            property_above,
+            "G.size: a property, expected a method; a guest calls it as a function: write @function above a def of "
+            "its own",
+            id="a property",
+        ),
+        pytest.param(
+            cached_property_above,
+            "G.size: a cached_property, expected a method; a guest calls it as a function: write @function above a "
+            "def of its own",
+            id="a cached property",
+        ),
+        pytest.param(
+            called_without_a_name,
+            '@function(): no name, expected one in the parentheses; write @function or @function("name")',
+            id="@function()",
+        ),
+        pytest.param(
+            function_called_without_a_name,
+            '@env.function: no function, expected a function; write @env.function or @env.function("name") above a '
+            "def",
+            id="@env.function()",
+        ),
+        pytest.param(
+            a_name_of_half_a_character,
+            "G: '\\ud800' (surrogates not allowed), expected a module name that UTF-8 can encode",
+            id="a name that is no text",
+        ),
+        pytest.param(
+            lambda: hostmod.module("env", errors={KeyError: "ENOENT"}),  # type: ignore[dict-item]  # refused
+            "hostmod.module('env') errors[KeyError]: 'ENOENT', expected an errno from 1 to 2147483647, or a function "
+            "that returns one",
+            id="an errno by name",
+        ),
+        pytest.param(
+            lambda: hostmod.module("env", errors={"KeyError": 2}),  # type: ignore[dict-item]  # refused
+            "hostmod.module('env') errors: 'KeyError', expected an exception class; write errors={KeyError: 2}",
+            id="an exception by name",
+        ),
+        pytest.param(
+            lambda: hostmod.module("env", errors=[KeyError]),  # type: ignore[arg-type]  # refused
+            "hostmod.module('env') errors: [<class 'KeyError'>] (list), expected a dict of exception classes; write "
+            "errors={KeyError: 2}",
+            id="a list of exceptions",
+        ),
+    ],
+)
+def test_what_cannot_be_offered_is_refused_where_it_is_written(
+    declare: Callable[[], object], message: str
+) -> None:
+    with pytest.raises(DeclarationError) as caught:
+        declare()
+    assert str(caught.value) == message
+
+
+# ------------------------------------------------------------------------------------------ results through pointers
+
+
+class Results(HostModule, name="results"):
+    """Gives back what it was told to."""
+
+    given: Any = None
+
+    @function
+    def two(self) -> tuple[Int32, Int32]:
+        return self.given  # type: ignore[no-any-return]  # whatever it is
+
+    @function
+    def one(self) -> Optional[Int32]:
+        return self.given  # type: ignore[no-any-return]  # whatever it is
+
+
+RESULTS = """(module
+    (import "results" "two.out" (func $two (param i32 i32)))
+    (import "results" "one.out" (func $one (param i32) (result i32)))
+    (memory (export "memory") 1)
+    (func (export "two") (call $two (i32.const 8) (i32.const 12)))
+    (func (export "one") (result i32) (call $one (i32.const 8))))"""
+
+
+@pytest.mark.parametrize("given", [[1, 2], "ab", {1: 2, 3: 4}, (1,), (1, 2, 3), 5, None], ids=repr)
+def test_the_out_form_takes_the_same_tuples_as_the_function_itself(given: Any) -> None:
+    module = Results()
+    module.given = given
+    with hostmod.instantiate(RESULTS, module) as guest:
+        with pytest.raises(ConversionError) as caught:
+            guest.exports.two()
+        assert str(caught.value) == (
+            f"results.two.out result: {given!r} ({type(given).__name__}), expected a tuple of 2 values"
+        )
+        assert guest.memory.read(8, 8) == bytes(8)
+
+
+def test_the_out_form_names_the_result_that_does_not_fit() -> None:
+    module = Results()
+    with hostmod.instantiate(RESULTS, module) as guest:
+        module.given = (1, "x")
+        with pytest.raises(
+            ConversionError, match=r"^results.two.out result\[1\]: 'x' \(str\), expected Int32"
+        ):
+            guest.exports.two()
+        module.given = 2**31
+        with pytest.raises(ConversionError, match=r"^results.one.out result: 2147483648, expected Int32"):
+            guest.exports.one()
+        module.given = 7
+        assert guest.exports.one() == 0
+        assert guest.memory.read_uint32(8) == 7

@@ -9,9 +9,9 @@ from typing import Annotated, Any
 
 import pytest
 
-from hostmod.errors import DeclarationError
-from hostmod.plan import Plan, Slot, check_host_results, plan_of, signature
-from hostmod.types.base import resolve
+from hostmod.errors import ConversionError, DeclarationError
+from hostmod.plan import Plan, Slot, caller_frame, check_host_results, plain_tuple, plan_of, signature
+from hostmod.types.base import GuestType, resolve
 from hostmod.types.pointer import List, Pointer
 from hostmod.types.record import struct
 from hostmod.types.reference import Caller, ExternRef
@@ -421,3 +421,72 @@ def test_a_method_without_self_is_refused(make: Callable[..., Any]) -> None:
 def test_a_guests_export_can_give_what_a_host_function_cannot() -> None:
     found = plan_of(string_result, "Guest", "name", method=False)
     assert found.signature == "() -> (i32, i32)"
+
+
+class OfCore(GuestType[Any]):
+    """A guest type of the author's, of core types that may be anything."""
+
+    name = "Handle"
+
+    def __init__(self, *core: Any) -> None:
+        self.core = core
+
+
+@pytest.mark.parametrize("core", ["externref", "v128", "i33"])
+def test_a_guest_type_of_ones_own_is_made_of_numbers(core: str) -> None:
+    def serve(x: Annotated[Any, OfCore("i32", core)]) -> None: ...
+    def make() -> Annotated[Any, OfCore("i32", core)]: ...
+
+    expected = (
+        f"annotated Handle, of core types ('i32', {core!r}), expected a tuple of 'i32', 'i64', 'f32' and 'f64'; "
+        "write ExternRef for an object that the guest holds"
+    )
+    for function, where in ((serve, "kv.get(x)"), (make, "kv.get result")):
+        with pytest.raises(DeclarationError) as caught:
+            plan_of(function, "kv", "get", method=False, frame=caller_frame(0))
+        assert str(caught.value) == f"{where}: {expected}"
+
+
+def test_an_annotation_that_raises_is_told_of() -> None:
+    def serve(x: "1 / 0") -> None: ...  # type: ignore[valid-type]  # noqa: UP037  # what is refused  # pyright: ignore[reportInvalidTypeForm]
+
+    with pytest.raises(
+        DeclarationError,
+        match=r"^kv\.get: an annotation that cannot be read: ZeroDivisionError: division by zero, expected guest types",
+    ):
+        plan_of(serve, "kv", "get", method=False)
+
+
+def test_names_that_no_guest_can_have_are_refused() -> None:
+    def serve() -> None: ...
+
+    with pytest.raises(DeclarationError) as caught:
+        plan_of(serve, "kv", "a\ud800", method=False)
+    assert str(caught.value) == (
+        "kv: 'a\\ud800' (surrogates not allowed), expected the name of a function that UTF-8 can encode"
+    )
+    with pytest.raises(DeclarationError) as caught:
+        plan_of(serve, "k\ud800", "get", method=False)
+    assert str(caught.value) == (
+        "k\\ud800: 'k\\ud800' (surrogates not allowed), expected a module name that UTF-8 can encode"
+    )
+    assert plan_of(serve, "kv", "a\0ö", method=False).name == "a\0ö"
+
+
+def test_what_a_tuple_holds_is_what_counts() -> None:
+    class Short(tuple[int, ...]):
+        __slots__ = ()
+
+        def __len__(self) -> int:
+            return 1
+
+        def __iter__(self) -> Any:
+            return iter((7,))
+
+        def __getitem__(self, index: Any) -> Any:
+            return (7,)
+
+    assert plain_tuple("kv.get", Short((1, 2)), 2) == (1, 2)
+    for value in (Short((1, 2, 3)), [1, 2], "ab", {1: 1, 2: 2}, None):
+        with pytest.raises(ConversionError, match=r"^kv.get result: .* expected a tuple of 2 values$"):
+            plain_tuple("kv.get", value, 2)

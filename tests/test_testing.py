@@ -202,7 +202,7 @@ def test_misuse_is_said() -> None:
         call(subject.text, "x")
     with pytest.raises(TypeError, match=r"needs an instance.*call\(Module\(\)\.method"):
         call(Subject.functions["text"], "x", "y")
-    for wrong in (len, Subject.text, lambda: 1, subject.link):
+    for wrong in (len, lambda: 1, subject.link):
         with pytest.raises(
             TypeError, match="expected a method of a HostModule instance that has @function above it"
         ):
@@ -217,3 +217,11 @@ def test_an_overridden_method_is_what_is_called() -> None:
             return 7
 
     assert call(Other().maybe, 1) == 7
+
+
+def test_a_method_of_the_class_says_to_make_an_instance() -> None:
+    with pytest.raises(TypeError) as caught:
+        call(Subject.text, "a", "b")
+    assert str(caught.value) == (
+        "testing.call: Subject.text needs an instance, expected a bound method; write call(Subject(...).text, ...)"
+    )

@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
+import abc
 import math
 import struct as packing
-from typing import Any
+from collections.abc import Sequence
+from typing import Annotated, Any
 
 import pytest
 import wasmtime
 from wat import passing, run_apart
 
 import hostmod
-from hostmod import HostModule, function, trampoline
+from hostmod import ConversionError, HostModule, Memory, function, trampoline
 from hostmod.types import (
     Bool,
     Caller,
     Duration,
+    ExternRef,
     Float32,
     Float64,
+    GuestType,
     Int8,
     Int16,
     Int32,
     Int64,
+    List,
     Optional,
+    Pointer,
     String,
     Uint8,
     Uint16,
@@ -372,3 +378,212 @@ def test_without_extensions_the_pure_trampoline_serves() -> None:
     print(trampoline.active.NAME, "|", trampoline.reason)
     """
     assert run_apart(source) == "py | HOSTMOD_NO_EXTENSIONS is set\n"
+
+
+# ------------------------------------------------------------------------------------ guest types of the author's own
+
+
+class Words(GuestType[Any]):
+    """Gives the trampoline whatever it was told to."""
+
+    name = "Words"
+    core = ("i32", "i64")
+    given: Any = None
+
+    def load_value(self, memory: Memory, words: Sequence[Any]) -> Any:
+        return words
+
+    def store_value(self, memory: Memory, value: Any) -> Any:
+        return self.given
+
+
+WORDS = Words()
+
+
+class Giver(HostModule, name="giver"):
+    """Returns what a guest type of the author's makes words of."""
+
+    @function
+    def give(self) -> Annotated[Any, WORDS]:
+        return 1
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        pytest.param(None, "None (NoneType)", id="None"),
+        pytest.param(5, "5 (int)", id="a number"),
+        pytest.param({1: 2, 3: 4}, "{1: 2, 3: 4} (dict)", id="a dict"),
+        pytest.param({1}, "{1} (set)", id="a set"),
+        pytest.param(b"ab", "b'ab' (bytes)", id="bytes"),
+        pytest.param("ab", "'ab' (str)", id="text"),
+    ],
+)
+def test_words_that_are_no_sequence_are_refused(
+    given: object, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(WORDS, "given", given)
+    with hostmod.instantiate(passing(Giver), Giver()) as guest:
+        with pytest.raises(ConversionError) as caught:
+            guest.exports.give()
+        assert str(caught.value) == (
+            f"giver.give result: {message} from Words.store_value, expected a tuple of core values (i32, i64)"
+        )
+        monkeypatch.setattr(WORDS, "given", [1, -2])
+        assert guest.exports.give() == (1, -2)
+
+
+CONVERTED = """(module
+    (import "holder" "hold" (func $hold (param externref) (result externref)))
+    (func (export "null") (result i32) (ref.is_null (call $hold (ref.null extern))))
+    (func (export "number") (result i32)
+        (ref.is_null (call $hold (extern.convert_any (ref.i31 (i32.const 5))))))
+    (func (export "give") (result externref) (extern.convert_any (ref.i31 (i32.const 5)))))"""
+
+
+class Holder(HostModule, name="holder"):
+    """Keeps what a guest gives it."""
+
+    seen: Any = "nothing"
+
+    @function
+    def hold(self, value: ExternRef) -> ExternRef:
+        self.seen = value
+        return value
+
+
+def test_a_reference_that_the_guest_made_itself_is_refused_and_not_taken_for_null() -> None:
+    holder = Holder()
+    with hostmod.instantiate(CONVERTED, holder) as guest:
+        for export in ("number", "give"):
+            with pytest.raises(ConversionError) as caught:
+                guest.exports[export]()
+            assert str(caught.value) == (
+                "ExternRef: a reference that the guest made of a value of its own, expected one to an object that the "
+                "host gave it, or null"
+            )
+        assert holder.seen == "nothing"
+        assert guest.exports.null() == 1
+        assert holder.seen is None
+
+
+@hostmod.types.struct
+class Initialised:
+    """Counts what its author's __init__ makes."""
+
+    x: Int32
+
+    def __init__(self, x: int) -> None:
+        self.x = x + 1000
+
+
+class Made(type):
+    """A metaclass that sees what is made."""
+
+    made = 0
+
+    def __call__(cls, *arguments: Any) -> Any:
+        Made.made += 1
+        return super().__call__(*arguments)
+
+
+@hostmod.types.struct
+class Seen(metaclass=Made):
+    x: Int32
+
+
+@hostmod.types.struct
+class Abstract(abc.ABC):
+    x: Int32
+
+    @abc.abstractmethod
+    def area(self) -> int: ...
+
+
+class Records(HostModule, name="records"):
+    """Reads records that are made in their own ways."""
+
+    @function
+    def initialised(self, record: Pointer[Initialised]) -> Int32:
+        return record.load().x
+
+    @function
+    def seen(self, record: Pointer[Seen], records: List[Seen]) -> Int32:
+        return record.load().x + records[0].x
+
+    @function
+    def abstract(self, record: Pointer[Abstract]) -> Int32:
+        return record.load().x
+
+
+def test_records_are_made_as_their_class_says() -> None:
+    with hostmod.instantiate(passing(Records), Records()) as guest:
+        guest.memory.write_int32(8, 5)
+        assert guest.exports.initialised(8) == 1005
+        before = Made.made
+        assert guest.exports.seen(8, 8, 1) == 10
+        assert Made.made == before + 2
+        with pytest.raises(TypeError, match="Can't instantiate abstract class Abstract"):
+            guest.exports.abstract(8)
+
+
+def test_records_are_made_as_their_class_says_in_code_of_no_file() -> None:
+    printed = run_apart(
+        """
+        import hostmod
+        from hostmod import HostModule, function
+        from hostmod.types import Int32, Pointer, struct
+        from wat import passing
+
+        @struct
+        class Point:
+            x: Int32
+
+            def __init__(self, x):
+                self.x = x + 1000
+
+        class H(HostModule, name="h"):
+            @function
+            def f(self, p: Pointer[Point]) -> Int32:
+                return p.load().x
+
+        with hostmod.instantiate(passing(H), H()) as guest:
+            print(guest.exports.f(8))
+        """
+    )
+    assert printed == "1000\n"
+
+
+def test_a_value_whose_repr_raises_is_still_refused_by_name() -> None:
+    class Mute:
+        def __repr__(self) -> str:
+            raise RuntimeError("mute")
+
+    class Giving(HostModule, name="giving"):
+        given: Any = None
+
+        @function
+        def number(self) -> Int32:
+            return self.given  # type: ignore[no-any-return]  # whatever it is
+
+        @function
+        def two(self) -> tuple[Int32, Int32]:
+            return self.given  # type: ignore[no-any-return]  # whatever it is
+
+        @function
+        def nothing(self) -> None:
+            return self.given  # type: ignore[no-any-return]  # whatever it is
+
+        @function
+        def pointer(self) -> Pointer[Uint32]:
+            return self.given  # type: ignore[no-any-return]  # whatever it is
+
+    giving = Giving()
+    with hostmod.instantiate(passing(giving), giving) as guest:
+        for given in (Mute(), (10**5000,)):
+            giving.given = given
+            for export in ("number", "two", "nothing", "pointer"):
+                with pytest.raises(
+                    ConversionError, match=rf"^giving.{export} result: a (Mute|tuple) \(its repr raises"
+                ):
+                    guest.exports[export]()

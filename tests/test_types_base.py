@@ -368,7 +368,9 @@ REFUSED: list[Any] = [
         id="a guest type's class that takes arguments",
     ),
     pytest.param(
-        BadHook, "__guest_type__ returned 'no guest type', expected a GuestType instance", id="a bad hook"
+        BadHook,
+        "__guest_type__ returned 'no guest type' (str), expected a GuestType instance",
+        id="a bad hook",
     ),
     pytest.param(
         Error,
@@ -441,3 +443,181 @@ def test_values_that_need_room_of_their_own_get_it_from_the_memory() -> None:
     assert (loaded.pointer.offset, loaded.pointer.load()) == (64, 7)
     assert (loaded.items.pointer.offset, list(loaded.items)) == (68, [1, 2])
     assert memory.read(0, 12) == b"\x40\0\0\0" + b"\x44\0\0\0\2\0\0\0"
+
+
+class Fixed(GuestType[float]):
+    """A fixed-point number in units of 1 / scale."""
+
+    size = 4
+
+    def __init__(self, scale: object, core: CoreType = "i32") -> None:
+        self.scale = scale
+        self.core = (core,)
+
+
+def test_guest_types_of_one_class_differ_by_their_attributes() -> None:
+    cents: Any = Annotated[float, Fixed(100)]
+    mills: Any = Annotated[float, Fixed(1000)]
+    micros: Any = Annotated[float, Fixed(100, "i64")]
+    found = [resolve(each, "test") for each in (cents, mills, micros)]
+    assert [(each.scale, each.core) for each in found if isinstance(each, Fixed)] == [
+        (100, ("i32",)),
+        (1000, ("i32",)),
+        (100, ("i64",)),
+    ]
+    assert Fixed(100) == Fixed(100)
+    assert hash(Fixed(100)) == hash(Fixed(100))
+    pointer: Any = Pointer
+    assert resolve(pointer[cents], "test") == resolve(pointer[Annotated[float, Fixed(100)]], "test")
+    assert resolve(pointer[cents], "test") != resolve(pointer[mills], "test")
+
+
+class Uncomparable:
+    def __eq__(self, other: object) -> bool:
+        raise RuntimeError("eq")
+
+    __hash__ = None  # type: ignore[assignment]  # as numpy's arrays
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        pytest.param(1, 1.0, id="an int and a float"),
+        pytest.param(1, True, id="an int and a bool"),
+        pytest.param([1], [2], id="lists"),
+        pytest.param(float("nan"), float("nan"), id="what equals not even itself"),
+        pytest.param(Uncomparable(), Uncomparable(), id="what cannot be compared"),
+    ],
+)
+def test_guest_types_whose_attributes_are_not_known_to_be_equal_differ(one: object, other: object) -> None:
+    assert Fixed(one) != Fixed(other)
+    same = Fixed(one)
+    assert same == same
+    assert {same: 1}[same] == 1
+
+
+def test_attributes_in_slots_count_too() -> None:
+    class Slotted(GuestType[float]):
+        __slots__ = ("__scale",)
+
+        def __init__(self, scale: int) -> None:
+            self.__scale = scale
+
+    assert Slotted(1) == Slotted(1)
+    assert Slotted(1) != Slotted(2)
+
+
+def test_a_type_derived_from_one_of_hostmods_differs_by_its_own_attributes() -> None:
+    class Scaled(IntegerType):
+        def __init__(self, scale: int) -> None:
+            super().__init__("Scaled", "i32", "i")
+            self.scale = scale
+
+    assert Scaled(1) == Scaled(1)
+    assert Scaled(1) != Scaled(2)
+
+
+def test_a_guest_type_says_itself_what_makes_it_the_same() -> None:
+    class Named(GuestType[int]):
+        def __init__(self, note: str) -> None:
+            self.note = note
+
+        def __eq__(self, other: object) -> bool:
+            return isinstance(other, Named)
+
+        def __hash__(self) -> int:
+            return 1
+
+    assert Named("a") == Named("b")
+
+
+class Raising:
+    """Hooks that fail, each in its own way."""
+
+    @classmethod
+    def __guest_type__(cls, arguments: object, where: str) -> object:
+        raise RuntimeError("boom")
+
+    @classmethod
+    def __nullable_guest_type__(cls, arguments: object, where: str) -> object:
+        raise KeyError("gone")
+
+
+class Meta(type):
+    def __getattr__(cls, name: str) -> object:
+        raise RuntimeError(name)
+
+
+class Unreadable(metaclass=Meta):
+    pass
+
+
+class OfFive:
+    def __guest_type_of__(self, inner: object, where: str) -> object:
+        return 5
+
+
+class Unshowable:
+    def __repr__(self) -> str:
+        raise RuntimeError("repr")
+
+
+@pytest.mark.parametrize(
+    ("annotation", "message"),
+    [
+        pytest.param(
+            Raising,
+            "__guest_type__ raised RuntimeError: boom, expected a GuestType instance",
+            id="a hook raises",
+        ),
+        pytest.param(
+            Raising | None,
+            "__nullable_guest_type__ raised KeyError: 'gone', expected a GuestType instance",
+            id="a hook for None raises",
+        ),
+        pytest.param(
+            Unreadable,
+            "__guest_type__ raised RuntimeError: __guest_type__, expected a GuestType instance",
+            id="looking for a hook raises",
+        ),
+        pytest.param(
+            Annotated[int, OfFive()],
+            "__guest_type_of__ returned 5 (int), expected a GuestType instance",
+            id="a hook of metadata returns a number",
+        ),
+        pytest.param(
+            Annotated[int, Uncomparable()],
+            f"annotated int, expected a guest type; {INTS}",
+            id="metadata without ==",
+        ),
+        pytest.param(
+            Annotated[int, NeedsArgument],
+            "NeedsArgument() failed: NeedsArgument.__init__() missing 1 required positional argument: 'scale', "
+            "expected an instance of it in Annotated",
+            id="a class that needs an argument",
+        ),
+    ],
+)
+def test_an_annotation_whose_code_fails_is_named(annotation: object, message: str) -> None:
+    with pytest.raises(DeclarationError) as caught:
+        resolve(annotation, "kv.get(key)")
+    assert (
+        str(caught.value)
+        == f"kv.get(key): {message.replace('NeedsArgument.__init__', NeedsArgument.__qualname__ + '.__init__')}"
+    )
+
+
+def test_an_annotation_that_cannot_be_shown_is_refused_by_its_class() -> None:
+    with pytest.raises(
+        DeclarationError, match=r"^kv.get\(key\): annotated with a Unshowable, expected a guest type"
+    ):
+        resolve(Unshowable(), "kv.get(key)")
+
+
+def test_an_object_larger_than_an_address_reaches_is_refused() -> None:
+    with pytest.raises(
+        DeclarationError,
+        match=r"bytes of length 4294967297 of 4294967297 bytes, expected at most 4294967296, which is what a pointer",
+    ):
+        resolve_object(Annotated[bytes, Length(2**32 + 1)], "test")
+    assert resolve_object(Annotated[bytes, Length(2**32)], "test").size == 2**32

@@ -11,10 +11,10 @@ from guards import GUARD, START, content, guarded
 from hostmod.errors import ConversionError, DeclarationError, SegmentationFault
 from hostmod.memory import Memory
 from hostmod.types.base import resolve
-from hostmod.types.enums import EnumType, enum
+from hostmod.types.enums import MAX_COMBINATIONS, EnumType, enum
 from hostmod.types.pointer import Pointer
 from hostmod.types.record import struct
-from hostmod.types.scalar import Float32, Int8, Int64, Uint8, Uint16, Uint32
+from hostmod.types.scalar import UINT32, Float32, Int8, Int64, Uint8, Uint16, Uint32
 
 NO_MEMORY = Memory()
 
@@ -256,3 +256,17 @@ def test_an_enum_that_cannot_work_is_refused_where_it_is_declared(make: Any, mes
     with pytest.raises(DeclarationError) as caught:
         make()
     assert str(caught.value) == message
+
+
+def test_combinations_of_flags_are_kept_up_to_a_number_however_many_a_guest_asks_for() -> None:
+    made: Any = _enum.IntFlag
+    flags: Any = made("flags", {f"B{bit}": 1 << bit for bit in range(16)})
+    mine = flags.B0 | flags.B15
+    found = EnumType.of(flags, UINT32, "test")
+    for number in range(1 << 16):
+        assert found.member(number) == number
+    assert len(found.members) == MAX_COMBINATIONS
+    assert len(flags._value2member_map_) <= MAX_COMBINATIONS + 2
+    assert found.member(0xFFFE).name == "|".join(f"B{bit}" for bit in range(1, 16))
+    assert found.member(0x8001) is mine  # what the host made itself is left where it was
+    assert flags(0x8001) is mine

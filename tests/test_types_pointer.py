@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy
 import pytest
 from guards import GUARD, START, content, guarded
 from hypothesis import given
@@ -411,3 +412,85 @@ def test_pointers_and_lists_nest() -> None:
     assert pointer.load().offset == 8
     lists = List(Pointer[List[Uint8]](memory, 8), 1)
     assert list(lists[0]) == [1]
+
+
+# --------------------------------------------------------------------------------------- numbers that are no plain ints
+
+
+@pytest.mark.parametrize(
+    ("index", "number"),
+    [
+        pytest.param(numpy.uint8(33), 33, id="whose product with the size wraps"),
+        pytest.param(numpy.uint32(2**29 + 1), 2**29 + 1, id="whose product wraps at 32 bits"),
+        pytest.param(numpy.int64(2**60 + 1), 2**60 + 1, id="whose product wraps at 63 bits"),
+    ],
+)
+def test_an_index_of_numpys_counts_as_what_it_is(index: Any, number: int) -> None:
+    pointer = List.new(Uint64, [11, 22, 33]).pointer
+    size = len(pointer.memory)
+    if number * 8 + 8 <= size:
+        pointer[number] = 7
+        assert pointer[index] == (pointer + index).load() == 7
+        assert (pointer + index - index).offset == pointer.offset
+        assert len(pointer.slice(index)) == number
+        assert type(len(pointer.slice(index))) is int
+        pointer[index] = 8
+        assert pointer[number] == 8
+    else:
+        for access in (
+            lambda: pointer[index],
+            lambda: pointer.__setitem__(index, 1),
+        ):
+            with pytest.raises(SegmentationFault) as caught:
+                access()
+            assert (caught.value.offset, caught.value.length) == (pointer.offset + number * 8, 8)
+        assert (pointer + index).offset == pointer.offset + number * 8
+        with pytest.raises(SegmentationFault) as caught:
+            pointer.slice(index)
+        assert (caught.value.offset, caught.value.length) == (pointer.offset, number * 8)
+
+
+def test_an_offset_of_numpys_counts_as_what_it_is() -> None:
+    memory = FixedSizeMemory(1)
+    memory.write(250, bytes(range(16)))
+    offset: Any = numpy.uint8(250)
+    last: Any = numpy.int8(-1)
+    kind: Any
+    for kind in (Uint64, Pair):
+        pointer: Pointer[Any] = Pointer(memory, offset, kind)
+        assert pointer.offset == 250
+        assert type(pointer.offset) is int
+        assert (pointer + 1).offset == 258
+        pointer.offset = offset  # what arithmetic of the author's may leave there
+        assert pointer[1] == Pointer(memory, 258, kind).load()
+        assert pointer.load() == Pointer(memory, 250, kind).load()
+        before = pointer.load()
+        pointer.store(before)
+        assert Pointer(memory, 250, kind).load() == before
+        assert list(List(pointer, 2)) == list(List(Pointer(memory, 250, kind), 2))
+        assert List(pointer, 2)[last] == pointer[1]
+
+
+@pytest.mark.parametrize("index", [1.0, "1", None], ids=repr)
+def test_what_is_no_index_is_refused_before_anything_is_read(index: Any) -> None:
+    pointer = Pointer.new(Uint64)
+    for access in (
+        lambda: pointer[index],
+        lambda: pointer.__setitem__(index, 1),
+        lambda: pointer + index,
+        lambda: pointer.slice(index),
+        lambda: List(pointer, 1)[index],
+        lambda: Pointer(pointer.memory, index, Uint64),
+    ):
+        with pytest.raises(TypeError, match="cannot be interpreted as an integer"):
+            access()
+
+
+def test_an_index_of_thousands_of_digits_is_out_of_range() -> None:
+    items = List.new(Uint64, [1])
+    with pytest.raises(IndexError, match="list index an int of 16610 bits out of range for 1 objects"):
+        items[10**5000]
+    with pytest.raises(
+        SegmentationFault, match="segmentation fault: an int of 16613 bits bytes at offset 0x0"
+    ):
+        items.pointer.slice(10**5000)

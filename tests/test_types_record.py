@@ -595,3 +595,91 @@ def test_a_struct_cannot_hold_itself() -> None:
         @struct
         class Snake:
             tail: Snake
+
+
+# ------------------------------------------------------------------------- records that cannot be made of their fields
+
+
+def keyword_only() -> object:
+    @struct
+    class Record:
+        x: Int32
+        _: dataclasses.KW_ONLY
+        y: Int32 = 0
+
+    return Record
+
+
+def one_keyword_only() -> object:
+    @struct
+    class Record:
+        y: Int32
+        x: Int32 = dataclasses.field(kw_only=True)
+
+    return Record
+
+
+def init_only() -> object:
+    @struct
+    class Record:
+        x: Int32
+        z: dataclasses.InitVar[int]
+
+    return Record
+
+
+def divided() -> object:
+    @struct
+    class Record:
+        x: "1 / 0"  # type: ignore[valid-type]  # noqa: UP037  # what is refused  # pyright: ignore[reportInvalidTypeForm]
+
+    return Record
+
+
+@pytest.mark.parametrize(
+    ("declare", "message"),
+    [
+        pytest.param(
+            keyword_only,
+            "Record.y: a keyword-only field, expected a plain field; "
+            "remove KW_ONLY or kw_only=True: a record is made of its fields in order",
+            id="KW_ONLY",
+        ),
+        pytest.param(
+            one_keyword_only,
+            "Record.x: a keyword-only field, expected a plain field; "
+            "remove KW_ONLY or kw_only=True: a record is made of its fields in order",
+            id="field(kw_only=True)",
+        ),
+        pytest.param(
+            init_only,
+            "Record.z: an InitVar, expected a plain field; what is in guest memory is all that a record is made of",
+            id="InitVar",
+        ),
+        pytest.param(
+            divided,
+            "Record: an annotation that cannot be read: ZeroDivisionError: division by zero, expected names that are "
+            "defined; define or import it above the class",
+            id="an annotation that raises",
+        ),
+    ],
+)
+def test_a_record_that_cannot_be_made_of_its_fields_is_refused(
+    declare: Callable[[], object], message: str
+) -> None:
+    with pytest.raises(DeclarationError) as caught:
+        declare()
+    assert str(caught.value) == message
+
+
+def test_records_inside_records_by_the_hundred_are_read_and_written() -> None:
+    found: Any = Uint32
+    for _ in range(200):
+        found = struct(type("Nest", (), {"__annotations__": {"inner": found, "tail": Uint8}}))
+    data = bytes((1, 2, 3, 4)) + bytes((7, 0, 0, 0)) * 200
+    memory = guarded(data)
+    pointer: Pointer[Any] = Pointer(memory, START, found)
+    value = pointer.load()
+    memory.write(START, bytes(len(data)))
+    pointer.store(value)
+    assert content(memory) == GUARD + data + GUARD

@@ -368,3 +368,17 @@ def test_number_types_are_equal_by_what_they_are() -> None:
     assert guest(Float32) != guest(Float64)
     assert guest(Errno) != guest(Int32)
     assert repr(guest(Uint8)) == "<guest type Uint8>"
+
+
+def test_a_float_is_converted_once() -> None:
+    class Counted:
+        asked = 0
+
+        def __float__(self) -> float:
+            self.asked += 1
+            return 1.5 if self.asked == 1 else 1e300
+
+    for guest_type in (resolve(Float32, "test"), resolve(Float64, "test")):
+        value = Counted()
+        assert tuple(guest_type.store_value(NO_MEMORY, value)) == (1.5,)
+        assert value.asked == 1

@@ -20,7 +20,8 @@ def compile_source(text: str, names: dict[str, Any], what: str) -> dict[str, Any
     """
     while _gone:
         linecache.cache.pop(_gone.popleft(), None)
-    filename = f"<hostmod {what} {next(_numbers)}>"
+    shown = what.replace("\0", "\\0")  # a guest may import any name; Python compiles no file of such a one
+    filename = f"<hostmod {shown} {next(_numbers)}>"
     linecache.cache[filename] = (len(text), None, text.splitlines(True), filename)
     exec(compile(text, filename, "exec"), names)
     names["__source__"] = _Lines(filename)

@@ -7,6 +7,7 @@ pure-Python trampoline would have done, so that results, errors and messages are
 from __future__ import annotations
 
 import ctypes
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any, Self
 
@@ -141,8 +142,10 @@ def _struct_codec(type_: StructType) -> native.Codec | None:
     cls: Any = type_.cls
     if type_.inline() is None:
         return None  # a large one, stored field by field: what is between its fields stays as it is
-    if hasattr(cls, "__post_init__") or cls.__init__.__code__.co_filename != "<string>":
+    if hasattr(cls, "__post_init__") or cls.__init__ is not type_.initializer:
         return None  # made by code of the author's, not by the dataclass's
+    if type(cls).__call__ is not type.__call__ or inspect.isabstract(cls):
+        return None  # the class has a say in it, or refuses
     if any(getattr(cls, name) is not getattr(object, name) for name in _SLOTS_ONLY):
         return None
     fields = []

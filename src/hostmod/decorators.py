@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from types import MappingProxyType, new_class
 from typing import Any, Protocol, Self, TypeVar, cast, overload
 
-from hostmod.errors import DeclarationError, as_errno, error_string, visible
+from hostmod.errors import DeclarationError, as_errno, error_string, shown, visible
 from hostmod.module import Declaration, Function, Functions
 from hostmod.types.base import GuestType
 from hostmod.types.scalar import Duration
@@ -50,12 +50,15 @@ def decorate(host_module: Any, *decorators: Decorator) -> Any:
 
     The first decorator is the innermost. Each wraps the Python callable that serves a function: it sees Python values,
     and never what trampolines do.
+
+    Raises:
+        DeclarationError: it is no such class or module, or a decorator did not return a Function.
     """
     if hasattr(host_module, "with_functions"):
         return host_module.with_functions(_decorated(host_module.name, host_module.functions, decorators))
     if not isinstance(host_module, type) or not issubclass(host_module, Declaration):
         raise DeclarationError(
-            "decorate", repr(host_module), "a HostModule class", "write decorate(Greeter, log(logger))"
+            "decorate", shown(host_module, ""), "a HostModule class", "write decorate(Greeter, log(logger))"
         )
 
     def body(namespace: dict[str, Any]) -> None:
@@ -77,7 +80,7 @@ def _decorated(name: str, functions: Functions, decorators: tuple[Decorator, ...
             if not isinstance(wrapped, Function):
                 raise DeclarationError(
                     f"decorate({name})",
-                    f"{decorator!r} returned {wrapped!r}",
+                    f"{shown(decorator, '')} returned {shown(wrapped, '')}",
                     "a Function",
                     "return function.with_func(...)",
                 )
@@ -229,11 +232,6 @@ def log(
         target.log(at, "%s", f"{line} ({Duration(took)})" if elapsed else line, extra=extra)
 
     return decorator
-
-
-def show_arguments(function: Function, arguments: tuple[Any, ...]) -> str:
-    """Show a call's arguments, in order and separated by commas."""
-    return ", ".join(show(slot.type, value) for slot, value in zip(function.params, arguments, strict=False))
 
 
 def show_result(function: Function, result: Any) -> str:

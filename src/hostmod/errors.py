@@ -18,6 +18,24 @@ class HostmodError(Exception):
     """The base of every exception that hostmod defines."""
 
 
+def shown(value: object, note: object = None) -> str:
+    """Show a value that does not fit, cut where it is long, and its class; never raises.
+
+    `note` is said in place of the class; an empty one is not.
+    """
+    try:
+        if isinstance(value, int) and int.bit_length(value) > 1024:
+            return f"an int of {int.bit_length(value)} bits"  # repr refuses ints of more than a few thousand digits
+        text, note = repr(value), None if note is None else str(note)
+    except Exception as error:  # whatever a __repr__ of the author's raises
+        return f"a {type(value).__name__} (its repr raises {type(error).__name__})"
+    if len(text) > 60:
+        text = text[:57] + "..."
+    if note is None:
+        note = type(value).__name__
+    return f"{text} ({note})" if note else text
+
+
 class DeclarationError(HostmodError, TypeError):
     """A host module, guest module, struct or guest type is declared in a way that cannot work.
 
@@ -115,16 +133,26 @@ class GuestFileError(HostmodError, ValueError):
 
 
 class UnboundError(HostmodError, LookupError):
-    """A guest called a function of a compiled host module while no instance of it was bound."""
+    """A guest called a function of a compiled host module while no instance of it was bound.
 
-    def __init__(self, module: str, cls: str) -> None:
-        super().__init__(module, cls)
+    `bound` names the class of an instance that was bound: a class that derives from the module's, or the other way
+    round; empty if there was none.
+    """
+
+    def __init__(self, module: str, cls: str, bound: str = "") -> None:
+        super().__init__(module, cls, bound)
         self.module = module
         self.cls = cls
+        self.bound = bound
 
     def __str__(self) -> str:
+        found = (
+            f"an instance of {self.bound} bound, which serves what {self.bound}.compile defined"
+            if self.bound
+            else "no instance bound"
+        )
         return (
-            f"{self.module}: called with no instance bound, expected an instance of {self.cls}; "
+            f"{self.module}: called with {found}, expected an instance of {self.cls}; "
             "write `with hostmod.bind(compiled.instantiate(...)):` around the call of the guest"
         )
 
@@ -161,9 +189,8 @@ class SegmentationFault(HostmodError):
         self.size = size
 
     def __str__(self) -> str:
-        text = f"segmentation fault: {self.length} bytes at offset 0x{self.offset & (2**64 - 1):x}"
-        if self.offset < 0:
-            text = f"segmentation fault: {self.length} bytes at offset {self.offset}"
+        offset = f"0x{self.offset:x}" if self.offset >= 0 else shown(self.offset, "")
+        text = f"segmentation fault: {shown(self.length, '')} bytes at offset {offset}"
         return text if self.size is None else f"{text}, memory has {self.size} bytes"
 
 

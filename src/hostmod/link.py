@@ -11,18 +11,19 @@ from typing import Any, Generic, Self, TypeVar, overload
 import wasmtime
 
 from hostmod import _ffi, trampoline
-from hostmod.errors import DeclarationError, ErrnoTable, LinkError, Mismatch, UnboundError
+from hostmod.errors import DeclarationError, ErrnoTable, LinkError, Mismatch, UnboundError, shown
 from hostmod.module import (
     Declaration,
     F,
     Function,
     Functions,
     Option,
+    checked_errors,
     configure,
     served,
     with_out_pointers,
 )
-from hostmod.plan import caller_frame, check_host_results, plan_of, signature
+from hostmod.plan import caller_frame, check_host_results, checked_name, plan_of, signature
 
 M = TypeVar("M", bound="HostModule")
 
@@ -100,10 +101,11 @@ class FunctionModule:
     def __init__(self, name: str, errors: ErrnoTable | None = None) -> None:
         if not isinstance(name, str) or not name:
             raise DeclarationError(
-                "hostmod.module", repr(name), "a module name", 'write hostmod.module("env")'
+                "hostmod.module", shown(name, ""), "a module name", 'write hostmod.module("env")'
             )
-        self.name = name
-        self._errors = MappingProxyType(dict(errors or {}))
+        self.name = checked_name(name, "hostmod.module", "a module name")
+        where = f"hostmod.module({name!r})"
+        self._errors: ErrnoTable = MappingProxyType(dict(checked_errors(where, errors or {})))
         self._functions: dict[str, Function] = {}
         self._linkages: dict[str, _Linkage] = {}
 
@@ -116,10 +118,17 @@ class FunctionModule:
     def function(self, function: F, /) -> F: ...
     @overload
     def function(self, name: str, /) -> Callable[[F], F]: ...
-    def function(self, function: Any, /) -> Any:
+    def function(self, function: Any = None, /) -> Any:
         """Offer a function to guests, under its own name or another: ``@env.function``, ``@env.function("name")``."""
         if isinstance(function, str):
             return lambda plain: self._add(plain, function)
+        if not hasattr(function, "__name__"):
+            raise DeclarationError(
+                f"@{self.name}.function",
+                "no function" if function is None else shown(function, ""),
+                "a function",
+                f'write @{self.name}.function or @{self.name}.function("name") above a def',
+            )
         return self._add(function, function.__name__)
 
     def _add(self, function: F, name: str) -> F:
@@ -190,10 +199,26 @@ def _bound_to_call(cls: type[HostModule], each: Function) -> Callable[..., Any]:
     def serve(*arguments: Any) -> Any:
         instance = get(None)
         if instance is None:
-            raise UnboundError(cls.name, cls.__name__)
+            raise UnboundError(cls.name, cls.__name__, _bound_instead(cls))
         return func(instance, *arguments)
 
     return serve
+
+
+def _bound_instead(cls: type[HostModule]) -> str:
+    """Name the class of an instance that is bound, though not to functions of `cls`: a class that it derives from, or
+    that derives from it."""
+    relatives: list[type[Any]] = [base for base in cls.__mro__[1:] if issubclass(base, HostModule)]
+    derived = cls.__subclasses__()
+    while derived:
+        each = derived.pop()
+        relatives.append(each)
+        derived += each.__subclasses__()
+    for each in relatives:
+        bound = vars(each).get("_bound")
+        if bound is not None and bound.get(None) is not None:
+            return each.__name__
+    return ""
 
 
 class _Linkage:
@@ -229,7 +254,9 @@ def _define(
 ) -> None:
     """Define functions in a linker, as methods of `receiver` if there is one, or each as what `serve` makes of it."""
     if not isinstance(linker, wasmtime.Linker):
-        raise LinkError(f"link: {linker!r}, expected a wasmtime.Linker; write wasmtime.Linker(engine)")
+        raise LinkError(
+            f"link: {shown(linker, '')}, expected a wasmtime.Linker; write wasmtime.Linker(engine)"
+        )
     linkage = _linkage_of(linker.engine, functions, memory, store, cache)
     served = linkage.implementations if serve is None else tuple(map(serve, linkage.functions))
     failed = trampoline.active.define_all(_ffi.linker_address(linker), linkage.rows, served, receiver)
@@ -253,6 +280,12 @@ def _linkage_of(
     make = trampoline.active.HostThunk
     if isinstance(memory, str):
         name = memory
+        try:
+            name.encode()
+        except UnicodeEncodeError as error:
+            raise LinkError(
+                f"link: memory={name!a} ({error.reason}), expected a name that UTF-8 can encode"
+            ) from None
         key = f"{trampoline.active.NAME} {name}"
         found = cache.get(key)
         if found is None or found.engine() is not engine:
@@ -266,7 +299,7 @@ def _linkage_of(
             )
         return found
     if not isinstance(memory, wasmtime.Memory):
-        raise LinkError(f"link: memory={memory!r}, expected an export's name or a wasmtime.Memory")
+        raise LinkError(f"link: memory={shown(memory, '')}, expected an export's name or a wasmtime.Memory")
     if store is None:
         raise LinkError(
             "link: memory= is a wasmtime.Memory, expected its store too; write link(linker, memory=memory, store=store)"
@@ -377,7 +410,7 @@ class bind:  # noqa: N801  # used as a function: with bind(instance):
             found = each.module if isinstance(each, ModuleInstance) else each
             if not isinstance(found, HostModule):
                 raise LinkError(
-                    f"bind: {each!r}, expected a module instance; write bind(compiled.instantiate(...))"
+                    f"bind: {shown(each, '')}, expected a module instance; write bind(compiled.instantiate(...))"
                 )
             self._instances.append(found)
         self._tokens: list[tuple[HostModule, Token[Any]]] = []
@@ -390,9 +423,22 @@ class bind:  # noqa: N801  # used as a function: with bind(instance):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        elsewhere = False
         for _ in self._instances:
             each, token = self._tokens.pop()
-            type(each)._bound.reset(token)
+            try:
+                type(each)._bound.reset(token)
+            except ValueError:
+                elsewhere = True
+        if not elsewhere:
+            return
+        advice = (
+            "bind: left in another context than it was entered in, where what it bound stays bound; expected the same, "
+            "which a generator closed elsewhere is not in: write `with bind(...)` around each call of the guest"
+        )
+        if error is None or kind is GeneratorExit:
+            raise LinkError(advice)
+        error.add_note(advice)
 
 
 # ----------------------------------------------------------------------------------------------------------- checking
@@ -463,4 +509,5 @@ def check(module: wasmtime.Module, *hosts: Host) -> None:
     found = mismatches(module, hosts)
     if found:
         names = ", ".join(sorted({each.module for each in found}))
-        raise LinkError(f"the guest and the host module {names} disagree about {len(found)} imports:", found)
+        count = f"{len(found)} import{'s' if len(found) > 1 else ''}"
+        raise LinkError(f"the guest and the host module {names} disagree about {count}:", found)

@@ -1,7 +1,8 @@
 """Bounds-checked little-endian reads and writes of guest memory.
 
 Offsets are addresses in bytes, unsigned; a check never wraps, since Python's integers do not. Nothing here knows where
-the bytes live: a subclass says so by implementing `Memory._window`.
+the bytes live: a subclass says so by implementing `Memory._window`. A number that is no plain int (numpy's wrap) is
+made one first.
 
     ┌────────────── size ───────────────┐
     0        offset      offset+length  │
@@ -13,6 +14,7 @@ the bytes live: a subclass says so by implementing `Memory._window`.
 from __future__ import annotations
 
 import struct
+from operator import index
 from struct import Struct
 from typing import TYPE_CHECKING
 
@@ -48,7 +50,13 @@ class Memory:
 
         Returns exactly `length` writable bytes. A view of a guest's memory ends with the call it was made in; using it
         later raises ValueError.
+
+        Raises:
+            SegmentationFault: the range is not wholly inside the memory.
+            StaleMemoryError: the memory is gone.
         """
+        if type(offset) is not int:
+            offset = index(offset)
         return self._window()[offset : self.end(offset, length)]
 
     def allocate(self, size: int, align: int = 1) -> int:
@@ -73,14 +81,27 @@ class Memory:
 
     def end(self, offset: int, length: int) -> int:
         """Return ``offset + length`` if that range lies inside the memory, and raise SegmentationFault if not."""
+        if type(offset) is not int:
+            offset = index(offset)
+        if type(length) is not int:
+            length = index(length)
         stop = offset + length
         size = len(self._window())
-        if not 0 <= offset <= stop <= size:  # numpy's integers wrap: then the stop is before the offset
+        if not 0 <= offset <= stop <= size:
             raise SegmentationFault(offset, length, size)
         return stop
 
     def read(self, offset: int, length: int) -> bytes:
-        """Copy exactly `length` bytes, never fewer."""
+        """Copy exactly `length` bytes, never fewer.
+
+        Raises:
+            SegmentationFault: the range is not wholly inside the memory.
+            StaleMemoryError: the memory is gone.
+        """
+        if type(offset) is not int:
+            offset = index(offset)
+        if type(length) is not int:
+            length = index(length)
         stop = offset + length
         window = self._window()
         if not 0 <= offset <= stop <= len(window):
@@ -88,7 +109,14 @@ class Memory:
         return bytes(window[offset:stop])
 
     def write(self, offset: int, data: ReadableBuffer) -> None:
-        """Store all of `data`, or nothing."""
+        """Store all of `data`, or nothing.
+
+        Raises:
+            SegmentationFault: there is no room for all of it at `offset`; nothing was written.
+            StaleMemoryError: the memory is gone.
+        """
+        if type(offset) is not int:
+            offset = index(offset)
         with memoryview(data) as source:
             flat = source.cast("B") if source.format != "B" or source.ndim != 1 else source
             stop = offset + len(flat)
@@ -98,7 +126,14 @@ class Memory:
             window[offset:stop] = flat
 
     def unpack(self, layout: Struct, offset: int) -> tuple[Any, ...]:
-        """Read the values of a `struct.Struct` at `offset`."""
+        """Read the values of a `struct.Struct` at `offset`.
+
+        Raises:
+            SegmentationFault: they are not wholly inside the memory.
+            StaleMemoryError: the memory is gone.
+        """
+        if type(offset) is not int:
+            offset = index(offset)
         window = self._window()
         if offset < 0:  # struct would count it from the end
             raise SegmentationFault(offset, layout.size, len(window))
@@ -108,7 +143,15 @@ class Memory:
             raise SegmentationFault(offset, layout.size, len(window)) from None
 
     def pack(self, layout: Struct, offset: int, *values: object) -> None:
-        """Write the values of a `struct.Struct` at `offset`; `struct.error` or OverflowError if one does not fit."""
+        """Write the values of a `struct.Struct` at `offset`.
+
+        Raises:
+            struct.error, OverflowError: a value does not fit; nothing was written.
+            SegmentationFault: there is no room for all of them at `offset`; nothing was written.
+            StaleMemoryError: the memory is gone.
+        """
+        if type(offset) is not int:
+            offset = index(offset)
         # Packed first: a value that does not fit leaves no half-written record, and packing may run code of the
         # user's that lets the memory grow.
         data = layout.pack(*values)
@@ -122,11 +165,13 @@ class Memory:
 
         Looks at `limit` bytes at the most. Raises SegmentationFault for the bytes looked at if there is none.
         """
+        if type(offset) is not int:
+            offset = index(offset)
         window = self._window()
         size = len(window)
         if offset < 0 or offset >= size:
             raise SegmentationFault(offset, 1, size)
-        stop = size if limit is None else min(size, offset + limit)
+        stop = size if limit is None else min(size, offset + index(limit))
         needle = bytes((byte,))
         at = offset
         step = 64
@@ -194,10 +239,10 @@ class FixedSizeMemory(Memory):
     __slots__ = ("_buffer", "_next", "_view")
 
     def __init__(self, size: int, *, base: int = 0) -> None:
-        pages = -(-size // PAGE_SIZE)
+        pages = -(-index(size) // PAGE_SIZE)
         self._buffer = bytearray(pages * PAGE_SIZE)
         self._view = memoryview(self._buffer)
-        self._next = base
+        self._next = index(base)
 
     @classmethod
     def exactly(cls, data: bytes | bytearray) -> FixedSizeMemory:
@@ -213,6 +258,7 @@ class FixedSizeMemory(Memory):
 
     def allocate(self, size: int, align: int = 1) -> int:
         """Find room for `size` bytes; raises SegmentationFault when the memory is used up."""
+        size, align = index(size), index(align)
         offset = -(-self._next // align) * align
         self.end(offset, size)
         self._next = offset + size

@@ -5,13 +5,23 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
+import struct
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from types import FrameType, MappingProxyType
 from typing import Any, ClassVar, Concatenate, Generic, ParamSpec, TypeVar, overload
 
-from hostmod.errors import DeclarationError, ErrnoTable
-from hostmod.plan import Plan, Slot, caller_frame, check_host_results, plan_of
+from hostmod.errors import DeclarationError, ErrnoTable, StaleMemoryError, shown
+from hostmod.plan import (
+    Plan,
+    Slot,
+    bad_value,
+    caller_frame,
+    check_host_results,
+    checked_name,
+    plain_tuple,
+    plan_of,
+)
 from hostmod.types.base import CoreType
 from hostmod.types.pointer import PointerType
 
@@ -117,13 +127,19 @@ def _with_out_pointers(function: Function) -> Function:
     @functools.wraps(func)
     def stored(*arguments: Any) -> None:
         result = func(*arguments[:-count])
-        values = result if plan.is_tuple else (result,)
-        for pointer, value in zip(arguments[-count:], values, strict=True):
-            pointer.store(value)
+        values = plain_tuple(where, result, count) if plan.is_tuple else (result,)
+        for slot, pointer, value in zip(plan.results, arguments[-count:], values, strict=True):
+            try:
+                pointer.store(value)
+            except StaleMemoryError:
+                raise
+            except (TypeError, ValueError, OverflowError, struct.error) as error:
+                raise bad_value(where, slot, value, error) from error
 
     out_plan = dataclasses.replace(
         plan, name=plan.name + OUT, params=(*plan.params, *outs), results=(), is_tuple=False
     )
+    where = out_plan.where
     return Function(out_plan, stored, function.has_self)
 
 
@@ -140,11 +156,18 @@ def served(functions: Functions, name: str) -> Function | None:
 def function(method: F, /) -> F: ...
 @overload
 def function(name: str, /) -> Callable[[F], F]: ...
-def function(name: Any, /) -> Any:
+def function(name: Any = None, /) -> Any:
     """Offer a method to guests, under its own name or another: ``@function`` or ``@function("name")``.
 
     The method stays an ordinary method. Its annotations are read when the class is created.
+
+    Raises:
+        DeclarationError: it stands above something else than a method.
     """
+    if name is None:
+        raise DeclarationError(
+            "@function()", "no name", "one in the parentheses", 'write @function or @function("name")'
+        )
     if isinstance(name, str):
         return lambda method: _mark(method, name)
     return _mark(name, None)
@@ -160,7 +183,7 @@ def _mark(method: F, name: str | None) -> F:
         )
     if not callable(method) or not hasattr(method, "__name__"):
         raise DeclarationError(
-            "@function", repr(method), "a method", 'write @function or @function("name") above a def'
+            "@function", shown(method, ""), "a method", 'write @function or @function("name") above a def'
         )
     setattr(method, _EXPORT, method.__name__ if name is None else name)
     return method
@@ -199,13 +222,13 @@ class Declaration:
             if not isinstance(name, str) or not name:
                 raise DeclarationError(
                     cls.__name__,
-                    f"name={name!r}",
+                    f"name={shown(name, '')}",
                     "a module name",
                     f'write class {cls.__name__}(HostModule, name="kv")',
                 )
-            cls.name = name
+            cls.name = checked_name(name, cls.__name__, "a module name")
         if errors is not None:
-            cls.errors = MappingProxyType({**cls.errors, **_checked_errors(cls.__name__, errors)})
+            cls.errors = MappingProxyType({**cls.errors, **checked_errors(cls.__name__, errors)})
         cls._linkages = {}
         cls._bound = ContextVar(f"{cls.__name__} bound to this call")
         cls.functions = MappingProxyType(dict(cls._collect(caller_frame(_depth_of_class_statement()))))
@@ -222,6 +245,14 @@ class Declaration:
                         f"a {type(value).__name__}",
                         "a method",
                         "write def with self",
+                    )
+                inner = _wrapped(value)
+                if inner is not None and hasattr(inner, _EXPORT):
+                    raise DeclarationError(
+                        f"{cls.__name__}.{attribute}",
+                        f"a {type(value).__name__}",
+                        "a method",
+                        "a guest calls it as a function: write @function above a def of its own",
                     )
                 if attribute in methods or hasattr(value, _EXPORT):
                     methods[attribute] = value
@@ -297,18 +328,34 @@ def _depth_of_class_statement() -> int:
     return depth - 1
 
 
-def _checked_errors(where: str, errors: ErrnoTable) -> ErrnoTable:
+def _wrapped(value: object) -> object:
+    """Find the function inside what is no function: a property's, say."""
+    if isinstance(value, property):
+        return value.fget
+    if isinstance(
+        value, functools.cached_property | functools.partialmethod | functools.singledispatchmethod
+    ):
+        return value.func
+    return None
+
+
+def checked_errors(where: str, errors: ErrnoTable) -> ErrnoTable:
+    """Return a table of exception classes and errnos; DeclarationError for the first row that cannot work."""
+    if not isinstance(errors, Mapping):
+        raise DeclarationError(
+            f"{where} errors", shown(errors), "a dict of exception classes", "write errors={KeyError: 2}"
+        )
     for cls, number in errors.items():
         if not (isinstance(cls, type) and issubclass(cls, BaseException)):
             raise DeclarationError(
-                f"{where} errors", repr(cls), "an exception class", "write errors={KeyError: 2}"
+                f"{where} errors", shown(cls, ""), "an exception class", "write errors={KeyError: 2}"
             )
         if callable(number):
             continue
         if not isinstance(number, int) or isinstance(number, bool) or not 0 < number < 2**31:
             raise DeclarationError(
                 f"{where} errors[{cls.__name__}]",
-                repr(number),
+                shown(number, ""),
                 "an errno from 1 to 2147483647, or a function that returns one",
             )
     return errors

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from types import FrameType, MappingProxyType
 from typing import Any
 
-from hostmod.errors import DeclarationError, ErrnoTable
+from hostmod.errors import ConversionError, DeclarationError, ErrnoTable, shown
 from hostmod.types.base import CoreType, GuestType, describe, resolve
 from hostmod.types.reference import CallerType
 from hostmod.types.result import resolve_result
@@ -28,6 +28,10 @@ class Slot:
     def stop(self) -> int:
         """The index after its last core value."""
         return self.index + len(self.type.core)
+
+    def at(self, where: str) -> str:
+        """How messages name it, of the function that they name `where`."""
+        return f"{where} {self.name}" if self.name.startswith("result") else f"{where}({self.name})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +89,35 @@ def signature(params: typing.Sequence[str], results: typing.Sequence[str]) -> st
     return f"({', '.join(params)}) -> {right}"
 
 
+def bad_value(where: str, slot: Slot, value: object, cause: BaseException) -> ConversionError:
+    """Return the error for a value that its guest type does not take."""
+    at = slot.at(where)
+    if isinstance(cause, ConversionError):
+        return ConversionError(at + cause.where, cause.found, cause.expected, cause.write)
+    refuse = getattr(slot.type, "refuse", None)
+    if refuse is not None:
+        return refuse(value, at)  # type: ignore[no-any-return]  # ScalarType.refuse
+    return ConversionError(at, shown(value, cause), str(slot.type))
+
+
+def bad_none(where: str, value: object) -> ConversionError:
+    """Return the error for a function without results that returned one."""
+    return ConversionError(f"{where} result", shown(value), "None", "annotate what it returns")
+
+
+def bad_tuple(where: str, value: object, length: int) -> ConversionError:
+    """Return the error for a function of several results that returned something else."""
+    return ConversionError(f"{where} result", shown(value), f"a tuple of {length} values")
+
+
+def plain_tuple(where: str, value: object, length: int) -> tuple[Any, ...]:
+    """Return what a tuple holds, whatever its class says that it does; ConversionError if those are no `length`."""
+    found = tuple.__getitem__(value, slice(None)) if isinstance(value, tuple) else None
+    if found is None or len(found) != length:
+        raise bad_tuple(where, value, length)
+    return found
+
+
 def plan_of(
     function: Callable[..., Any],
     module: str,
@@ -94,10 +127,15 @@ def plan_of(
     errors: ErrnoTable | None = None,
     frame: FrameType | None = None,
 ) -> Plan:
-    """Read a function's annotations; DeclarationError for the first that cannot work.
+    """Read a function's annotations.
 
     `frame` is where the function was written, for annotations that name what is local there.
+
+    Raises:
+        DeclarationError: for the first that cannot work, or a name that no guest can have.
     """
+    checked_name(module, module, "a module name")
+    checked_name(name, module, "the name of a function")
     where = f"{module}.{name}"
     if not callable(function) or not hasattr(function, "__code__"):
         raise DeclarationError(
@@ -122,8 +160,13 @@ def plan_of(
         ) from error
     except DeclarationError as error:
         raise DeclarationError(f"{where}: {error.where}", error.found, error.expected, error.write) from error
-    except (TypeError, SyntaxError, AttributeError) as error:
-        raise DeclarationError(where, f"an annotation that cannot be read: {error}", "guest types") from error
+    except Exception as error:  # whatever the text of an annotation does
+        said = (
+            f"{error}"
+            if isinstance(error, TypeError | SyntaxError | AttributeError)
+            else f"{type(error).__name__}: {error}"
+        )
+        raise DeclarationError(where, f"an annotation that cannot be read: {said}", "guest types") from error
     parameters = list(inspect.signature(function).parameters.values())
     if method:
         if not parameters or parameters[0].kind not in (
@@ -179,9 +222,33 @@ def plan_of(
                 if slot.type.size
                 else "see hostmod.types for the names",
             )
+        if slot.type.code != "externref" and not _NUMBERS.issuperset(slot.type.core):
+            raise DeclarationError(
+                slot.at(where),
+                f"annotated {slot.type}, of core types {slot.type.core!r}",
+                "a tuple of 'i32', 'i64', 'f32' and 'f64'",
+                "write ExternRef for an object that the guest holds",
+            )
     return Plan(
         module, name, tuple(slots), tuple(results), optional, is_tuple, errors or MappingProxyType({})
     )
+
+
+_NUMBERS: frozenset[CoreType] = frozenset({"i32", "i64", "f32", "f64"})
+"""Core types that a guest type of one's own can be made of: a reference is the trampolines' business."""
+
+
+def checked_name(name: str, where: str, expected: str) -> str:
+    """Return a name that WebAssembly can have. Source: core specification, 5.2.4 Names: they are UTF-8."""
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        raise DeclarationError(
+            where.encode("utf-8", "backslashreplace").decode(),
+            f"{name!a} ({error.reason})",
+            f"{expected} that UTF-8 can encode",
+        ) from None
+    return name
 
 
 def check_host_results(plan: Plan) -> Plan:

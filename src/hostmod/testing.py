@@ -16,7 +16,7 @@ from typing import Any
 import wasmtime
 
 from hostmod import _ffi, trampoline
-from hostmod.errors import ErrnoError, HostmodError
+from hostmod.errors import ErrnoError, HostmodError, shown
 from hostmod.guest import GuestMemory, export_caller
 from hostmod.memory import PAGE_SIZE
 from hostmod.module import Declaration, Function
@@ -176,7 +176,7 @@ def _find(function: Callable[..., Any] | Function) -> tuple[Function, Callable[.
     if isinstance(function, Function):
         if function.has_self:
             raise TypeError(
-                f"testing.call: {function!r} needs an instance, expected a bound method; "
+                f"testing.call: {shown(function, '')} needs an instance, expected a bound method; "
                 "write call(Module().method, ...)"
             )
         return function, function.func
@@ -188,8 +188,15 @@ def _find(function: Callable[..., Any] | Function) -> tuple[Function, Callable[.
     if isinstance(owner, Declaration) and isinstance(name, str) and name in type(owner).functions:
         found = type(owner).functions[name]
         return found, found.func.__get__(owner)
+    if isinstance(name, str) and owner is None:
+        plain_name = getattr(function, "__qualname__", "Module.method").split(".<locals>.")[-1]
+        cls, _, method = plain_name.rpartition(".")
+        raise TypeError(
+            f"testing.call: {plain_name} needs an instance, expected a bound method; "
+            f"write call({cls or 'Module'}(...).{method}, ...)"
+        )
     raise TypeError(
-        f"testing.call: {function!r}, expected a method of a HostModule instance that has @function above it"
+        f"testing.call: {shown(function, '')}, expected a method of a HostModule instance that has @function above it"
     )
 
 

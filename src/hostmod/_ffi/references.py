@@ -13,11 +13,15 @@ from wasmtime import _ffi as ffi
 from wasmtime import _value as wasmtime_value
 
 from hostmod._ffi import library
-from hostmod.errors import InternalError
+from hostmod.errors import ConversionError, InternalError
 
 
 def externref_from_raw(context: int, raw: int) -> object:
-    """Return the object behind a raw externref of a store; None for null."""
+    """Return the object behind a raw externref of a store; None for null.
+
+    Raises:
+        ConversionError: it is none of a host's making: what ``extern.convert_any`` makes of a number or a struct.
+    """
     if raw == 0:
         return None
     slot = ffi.wasmtime_externref_t()
@@ -25,7 +29,13 @@ def externref_from_raw(context: int, raw: int) -> object:
     library.externref_from_raw(context, raw, address)
     try:
         handle = library.externref_data(context, address)
-        return wasmtime_value._unintern(handle) if handle else None
+        if not handle:
+            raise ConversionError(
+                "ExternRef",
+                "a reference that the guest made of a value of its own",
+                "one to an object that the host gave it, or null",
+            )
+        return wasmtime_value._unintern(handle)
     finally:
         library.externref_unroot(address)
 

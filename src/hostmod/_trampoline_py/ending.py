@@ -103,8 +103,11 @@ def _still_shown(whole: Any) -> bool:
 
 
 UNSHOWN = 4
-"""References to an array that nothing shows: `Frame.outlived`, the name in `_settle`, that here, and the argument. The C
-trampoline's View has two more: its call's, in the place of `Frame.outlived`, and those of `settle` and its arguments."""
+"""References to an array that nothing shows: `Frame.outlived`, the name in `_settle`, that here, and the argument.
+
+The C trampoline's View has two more: its call's in the place of `Frame.outlived`, and those of `settle` and its
+arguments.
+"""
 
 
 uninterruptible_entry(settle)  # type: ignore[arg-type]  # a function

@@ -24,6 +24,7 @@ from hostmod._trampoline_py.values import (
     bad_tuple,
     bad_value,
     invalid_string,
+    plain_tuple,
     put_words,
 )
 from hostmod.errors import ConversionError, SegmentationFault, ViewEscapedError, as_errno
@@ -65,6 +66,7 @@ _NAMES: dict[str, Any] = {
     "moved": _ffi.moved,
     "new": object.__new__,
     "partial": functools.partial,
+    "plain_tuple": plain_tuple,
     "put_words": put_words,
     "raised": _ffi.raised,
     "raw_caller": _ffi.raw_caller,

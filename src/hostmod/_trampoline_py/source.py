@@ -93,7 +93,7 @@ def store_values(source: Source, slots: Sequence[Slot], names: Sequence[str], wh
             store = source.name("store", type_.store_value)
             passing = "memory.failed" if frame == "s" else ""
             guarded(source, [f"words = {store}(memory, {name})"], where, here, name, passing)
-            source.add(f"put_words({frame}, {where}, {here}, words)")
+            source.add(f"put_words({frame}, {where}, {here}, words)", "del words")  # they may be views
     if references:
         # Made last and together: making a reference may collect those that nothing holds yet.
         values = "".join(f"{name}, " for _, name in references)

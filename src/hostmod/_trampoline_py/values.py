@@ -10,46 +10,39 @@ from typing import Any
 from hostmod import _ffi
 from hostmod._trampoline_py.frames import Slots
 from hostmod._trampoline_py.source import WORD
-from hostmod.errors import ConversionError, InvalidStringError
-from hostmod.plan import Slot
+from hostmod.errors import ConversionError, InvalidStringError, shown
+from hostmod.plan import Slot, bad_none, bad_tuple, bad_value, plain_tuple
+
+__all__ = [
+    "StructError",
+    "bad_none",
+    "bad_tuple",
+    "bad_value",
+    "checked_words",
+    "invalid_string",
+    "plain_tuple",
+    "put_words",
+    "unpack_words",
+]
 
 StructError = struct.error
 
 
-def bad_value(where: str, slot: Slot, value: object, cause: BaseException) -> ConversionError:
-    """Return the error for a value that its guest type does not take."""
-    at = f"{where} {slot.name}" if slot.name.startswith("result") else f"{where}({slot.name})"
-    if isinstance(cause, ConversionError):
-        return ConversionError(at + cause.where, cause.found, cause.expected, cause.write)
-    refuse = getattr(slot.type, "refuse", None)
-    if refuse is not None:
-        return refuse(value, at)  # type: ignore[no-any-return]  # ScalarType.refuse
-    return ConversionError(at, f"{value!r} ({cause})", str(slot.type))
-
-
-def bad_none(where: str, value: object) -> ConversionError:
-    """Return the error for a function without results that returned one."""
-    return ConversionError(
-        f"{where} result", f"{value!r} ({type(value).__name__})", "None", "annotate what it returns"
-    )
-
-
-def bad_tuple(where: str, value: object, length: int) -> ConversionError:
-    """Return the error for a function of several results that returned something else."""
-    return ConversionError(
-        f"{where} result", f"{value!r} ({type(value).__name__})", f"a tuple of {length} values"
-    )
-
-
-def unpack_words(where: str, slot: Slot, words: Sequence[Any]) -> Sequence[Any]:
-    """Check that a guest type of the user's made as many core values as it says."""
-    if len(words) != len(slot.type.core):
+def unpack_words(where: str, slot: Slot, words: object) -> Sequence[Any]:
+    """Check that a guest type of the user's made a sequence of as many core values as it says."""
+    count = len(slot.type.core)
+    if not isinstance(words, Sequence) or isinstance(words, str | bytes | bytearray | memoryview):
         raise ConversionError(
-            f"{where} {slot.name}",
-            f"{len(words)} core values from {slot.type}.store_value",
-            f"{len(slot.type.core)}",
+            slot.at(where),
+            f"{shown(words)} from {slot.type}.store_value",
+            f"a tuple of core values ({', '.join(slot.type.core)})",
         )
-    return words
+    found = tuple(words)
+    if len(found) != count:
+        raise ConversionError(
+            slot.at(where), f"{len(found)} core values from {slot.type}.store_value", f"{count}"
+        )
+    return found
 
 
 def checked_words(where: str, slot: Slot, words: Sequence[Any]) -> list[Any]:
@@ -69,7 +62,7 @@ def checked_words(where: str, slot: Slot, words: Sequence[Any]) -> list[Any]:
                 found.append(float(word))
         except (TypeError, ValueError, OverflowError, StructError) as error:
             raise ConversionError(
-                f"{where} {slot.name}", f"{word!r} from {slot.type}.store_value", core
+                slot.at(where), f"{shown(word, '')} from {slot.type}.store_value", core
             ) from error
     return found
 

@@ -8,9 +8,9 @@ import typing
 from collections.abc import Callable, Sequence
 from dataclasses import is_dataclass
 from struct import Struct
-from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar, cast
 
-from hostmod.errors import DeclarationError
+from hostmod.errors import DeclarationError, shown
 from hostmod.memory import Memory
 
 T = TypeVar("T")
@@ -38,6 +38,10 @@ class GuestType(Generic[T]):
       signed or unsigned ones.
     - `load_object` / `store_object`: from and to memory.
     - `show`: how a log line shows a value.
+
+    Two instances are the same guest type if they are of one class and their attributes are equal, so that what
+    ``Fixed(100)`` and ``Fixed(1000)`` annotate differs; define `__eq__` and `__hash__` for another rule. Attributes are
+    for `__init__` to set, and not to change later.
 
     `memory` is the memory of the calling guest; a type that does not touch it works for guests that have none.
 
@@ -96,25 +100,55 @@ class GuestType(Generic[T]):
     def __repr__(self) -> str:
         return f"<guest type {self}>"
 
-    def _key(self) -> tuple[object, ...]:
-        """What makes two guest types of one class the same."""
-        return ()
+    _derived: ClassVar[frozenset[str]] = frozenset({"_native"})
+    """Attributes that follow from the others, or keep what was found: they make no two guest types differ."""
 
     def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and self._key() == typing.cast("GuestType[Any]", other)._key()
+        if self is other:
+            return True
+        return type(self) is type(other) and _same(self._state(), cast("GuestType[Any]", other)._state())
 
     def __hash__(self) -> int:
-        return hash((type(self), self._key()))
+        # Of what every one has: the other attributes may be such as cannot be hashed.
+        return hash((type(self), self.name))
+
+    def _state(self) -> dict[str, object]:
+        """What makes two guest types of one class the same."""
+        found = dict(vars(self))
+        for base in type(self).__mro__:
+            for name, slot in vars(base).items():
+                if isinstance(slot, _types.MemberDescriptorType):
+                    found[name] = getattr(self, name, None)
+        for name in self._derived:
+            found.pop(name, None)
+        return found
+
+
+def _same(one: dict[str, object], other: dict[str, object]) -> bool:
+    """Compare attributes; what cannot be compared differs, and so does 1 from 1.0 and from True."""
+    if one.keys() != other.keys():
+        return False
+    for name, value in one.items():
+        with_ = other[name]
+        if value is with_:
+            continue
+        try:
+            if type(value) is not type(with_) or not bool(value == with_):
+                return False
+        except Exception:  # numpy's arrays, say
+            return False
+    return True
 
 
 class Inline:
     """A guest type's part in a struct's generated code.
 
     `codes` are `struct` format characters; `load` turns the names of the unpacked values into an expression, `store`
-    an expression into one expression per code; `names` holds what those expressions refer to.
+    an expression into one expression per code; `names` holds what those expressions refer to. `depth` counts how deep
+    the expressions are nested.
     """
 
-    __slots__ = ("codes", "load", "names", "store")
+    __slots__ = ("codes", "depth", "load", "names", "store")
 
     def __init__(
         self,
@@ -122,8 +156,10 @@ class Inline:
         load: Callable[[list[str]], str],
         store: Callable[[str], list[str]],
         names: dict[str, object] | None = None,
+        depth: int = 1,
     ) -> None:
         self.codes = codes
+        self.depth = depth
         self.load = load
         self.store = store
         self.names = names or {}
@@ -139,6 +175,10 @@ class WordsType(GuestType[T]):
 
     def store_object(self, memory: Memory, offset: int, value: T) -> None:
         memory.pack(self.layout, offset, *self.store_value(memory, value))
+
+
+MAX_SIZE = 2**32
+"""Bytes that an object can have: a pointer is an i32. Source: WebAssembly core specification, 4.2.8."""
 
 
 class ResultMarker:
@@ -171,33 +211,60 @@ def describe(annotation: object) -> str:
     """Say what stands in a signature, as its author wrote it."""
     if annotation is None or annotation is type(None):
         return "annotated None"
-    if isinstance(annotation, type) and not typing.get_args(annotation):
-        return f"annotated {annotation.__qualname__}"
-    return f"annotated {annotation!s}".replace("typing.", "")
+    try:
+        if isinstance(annotation, type) and not typing.get_args(annotation):
+            return f"annotated {annotation.__qualname__}"
+        return f"annotated {annotation!s}".replace("typing.", "")
+    except Exception:  # whatever a __repr__ inside of it raises
+        return f"annotated with a {type(annotation).__name__}"
 
 
 def resolve(annotation: object, where: str) -> GuestType[Any]:
-    """Find the guest type of an annotation; DeclarationError at `where`, with what to write, if it has none."""
+    """Find the guest type of an annotation.
+
+    Raises:
+        DeclarationError: it has none, or what it names fails; at `where`, with what to write.
+    """
     if isinstance(annotation, GuestType):
         return annotation
     if typing.get_origin(annotation) is Annotated:
         return _resolve_annotated(annotation, where)
     origin = typing.get_origin(annotation) or annotation
     arguments = typing.get_args(annotation)
-    hook = getattr(origin, "__guest_type__", None)
-    if hook is not None:
-        found = hook(arguments, where)
-        if not isinstance(found, GuestType):
-            raise DeclarationError(where, f"__guest_type__ returned {found!r}", "a GuestType instance")
+    found = _hooked(origin, "__guest_type__", arguments, where)
+    if found is not None:
         return found
     if origin in (typing.Union, _types.UnionType):
         return _resolve_union(annotation, arguments, where)
     raise _no_guest_type(annotation, origin, where)
 
 
+def _hooked(holder: object, name: str, argument: object, where: str) -> GuestType[Any] | None:
+    """Ask an object for its guest type by one of its methods; None if it has no such method."""
+    try:
+        hook = getattr(holder, name, None)
+        if hook is None:
+            return None
+        found = hook(argument, where)
+    except DeclarationError:
+        raise
+    except Exception as error:  # whatever the author's code raises
+        raise DeclarationError(
+            where, f"{name} raised {type(error).__name__}: {error}", "a GuestType instance"
+        ) from error
+    if not isinstance(found, GuestType):
+        raise DeclarationError(where, f"{name} returned {shown(found)}", "a GuestType instance")
+    return found
+
+
+def is_optional(metadata: Sequence[object]) -> bool:
+    """Tell if the metadata of an annotation says that an errno follows the value."""
+    return any(item is OPTIONAL for item in metadata)  # not `in`: what else is there may not be comparable
+
+
 def _resolve_annotated(annotation: object, where: str) -> GuestType[Any]:
     inner, *metadata = typing.get_args(annotation)
-    if OPTIONAL in metadata:
+    if is_optional(metadata):
         raise DeclarationError(
             where,
             "annotated Optional or Error",
@@ -210,14 +277,14 @@ def _resolve_annotated(annotation: object, where: str) -> GuestType[Any]:
         if isinstance(item, type) and issubclass(item, GuestType):
             try:
                 return item()
-            except TypeError as error:
+            except Exception as error:  # whatever the author's class raises
                 raise DeclarationError(
                     where, f"{item.__name__}() failed: {error}", "an instance of it in Annotated"
                 ) from error
     for item in metadata:
-        hook = getattr(item, "__guest_type_of__", None)
-        if hook is not None:
-            return typing.cast("GuestType[Any]", hook(inner, where))
+        found = _hooked(item, "__guest_type_of__", inner, where)
+        if found is not None:
+            return found
         if (
             typing.get_origin(item) is Annotated
             and isinstance(inner, type)
@@ -232,9 +299,11 @@ def _resolve_annotated(annotation: object, where: str) -> GuestType[Any]:
 def _resolve_union(annotation: object, arguments: Sequence[object], where: str) -> GuestType[Any]:
     rest = [item for item in arguments if item is not type(None)]
     if len(rest) == 1 and len(arguments) == 2:
-        hook = getattr(typing.get_origin(rest[0]) or rest[0], "__nullable_guest_type__", None)
-        if hook is not None:
-            return typing.cast("GuestType[Any]", hook(typing.get_args(rest[0]), where))
+        found = _hooked(
+            typing.get_origin(rest[0]) or rest[0], "__nullable_guest_type__", typing.get_args(rest[0]), where
+        )
+        if found is not None:
+            return found
         raise DeclarationError(
             where,
             describe(annotation),
@@ -287,10 +356,18 @@ def _no_guest_type(annotation: object, origin: object, where: str) -> Declaratio
 
 
 def resolve_object(annotation: object, where: str) -> GuestType[Any]:
-    """Find the guest type of an annotation that must have a place in memory."""
+    """Find the guest type of an annotation that must have a place in memory.
+
+    Raises:
+        DeclarationError: as in `resolve`; or the type has no bytes, or more than an address reaches.
+    """
     found = resolve(annotation, where)
     if found.size <= 0:
         raise DeclarationError(
             where, describe(annotation), "a type with a place in memory", "a reference has no bytes"
+        )
+    if found.size > MAX_SIZE:
+        raise DeclarationError(
+            where, f"{found} of {found.size} bytes", f"at most {MAX_SIZE}, which is what a pointer reaches"
         )
     return found

@@ -6,7 +6,7 @@ import enum as _enum
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, TypeVar
 
-from hostmod.errors import ConversionError, DeclarationError
+from hostmod.errors import ConversionError, DeclarationError, shown
 from hostmod.memory import Memory
 from hostmod.types.base import GuestType, Inline, Word, describe, resolve
 from hostmod.types.scalar import IntegerType
@@ -14,6 +14,9 @@ from hostmod.types.scalar import IntegerType
 E = TypeVar("E", bound=type[_enum.IntEnum | _enum.IntFlag])
 
 Unknown = Literal["refuse", "int"]
+
+MAX_COMBINATIONS = 4096
+"""Members of an IntFlag that are remembered, those of several bits included."""
 
 
 class EnumType(GuestType[Any]):
@@ -24,6 +27,7 @@ class EnumType(GuestType[Any]):
     """
 
     code = "enum"
+    _derived = GuestType._derived | {"members"}  # with the combinations that were met
 
     def __init__(
         self, cls: type[_enum.IntEnum | _enum.IntFlag], base: IntegerType, unknown: Unknown = "refuse"
@@ -68,19 +72,17 @@ class EnumType(GuestType[Any]):
                 )
         return cls(enumeration, base, unknown)
 
-    def _key(self) -> tuple[object, ...]:
-        return (self.cls, self.base, self.unknown)
-
     def member(self, number: int) -> Any:
-        """Return the member of a number."""
+        """Return the member of a number.
+
+        Raises:
+            ConversionError: it is the number of none, and `unknown` is not ``"int"``.
+        """
         found = self.members.get(number)
         if found is not None:
             return found
         if self.is_flag and number & ~self.mask == 0:
-            found = self.cls(number)
-            if len(self.members) < 4096:
-                self.members[number] = found
-            return found
+            return self._combination(number)
         if self.unknown == "int":
             return number
         raise ConversionError(
@@ -90,16 +92,31 @@ class EnumType(GuestType[Any]):
             f'write @enum({self.base}, unknown="int") to accept any number',
         )
 
+    def _combination(self, number: int) -> Any:
+        """Make a member of several bits. A guest can ask for ever new ones: past a number of them none is kept."""
+        known: dict[int, Any] = self.cls._value2member_map_
+        kept = number in known
+        found = self.cls(number)
+        if len(self.members) < MAX_COMBINATIONS:
+            self.members[number] = found
+        elif not kept:
+            known.pop(number, None)  # where enum keeps each that was ever made
+        return found
+
     def _choices(self) -> str:
         members = self.cls.__members__.items()
         names = [f"{name}={int(member)}" for name, member in members if member.name == name]  # no aliases
         return ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
 
     def number(self, value: Any) -> int:
-        """Return the number to store for a value: a member, or with `unknown="int"` any int that fits."""
+        """Return the number to store for a value.
+
+        Raises:
+            ConversionError: it is no member, nor an int that fits where `unknown` is ``"int"``.
+        """
         if isinstance(value, self.cls) or (self.unknown == "int" and isinstance(value, int)):
             return self.base.check(value)
-        raise ConversionError("", f"{value!r} ({type(value).__name__})", f"a {self.name} ({self._choices()})")
+        raise ConversionError("", shown(value), f"a {self.name} ({self._choices()})")
 
     def load_value(self, memory: Memory, words: Sequence[Word]) -> Any:
         return self.member(self.base.load_value(memory, words))
@@ -136,6 +153,9 @@ def enum(guest_type: object, *, unknown: Unknown = "refuse") -> Callable[[E], E]
     >>> @enum(Uint8)
     ... class Color(IntEnum):
     ...     RED = 1
+
+    Raises:
+        DeclarationError: it is no such class, the guest type no integer's, or a member does not fit it.
     """
 
     def decorate(cls: E) -> E:

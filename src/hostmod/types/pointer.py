@@ -5,10 +5,11 @@ from __future__ import annotations
 import builtins  # inside Pointer, type is its field
 import typing
 from collections.abc import Iterable, Iterator, Sequence
+from operator import index as exact
 from struct import Struct
 from typing import Any, Generic, TypeVar, overload
 
-from hostmod.errors import ConversionError, DeclarationError, HostmodError
+from hostmod.errors import ConversionError, DeclarationError, HostmodError, shown
 from hostmod.memory import FixedSizeMemory, Memory
 from hostmod.types.base import GuestType, Word, WordsType, describe, resolve_object
 
@@ -67,7 +68,7 @@ class Pointer(Generic[T]):
     def __init__(self, memory: Memory, offset: int, type: object = None) -> None:
         """Point to `offset` (in bytes, unsigned) in `memory`; `type` is T, unless ``Pointer[T](...)`` names it."""
         self.memory = memory
-        self.offset = offset
+        self.offset = offset if builtins.type(offset) is int else exact(offset)
         if type is None:
             self.type = _UNTYPED
         else:
@@ -112,18 +113,27 @@ class Pointer(Generic[T]):
         self.type.store_object(self.memory, self.offset, value)
 
     def __getitem__(self, index: int) -> T:
-        """Read the `index`-th object after this one."""
-        return self.type.load_object(self.memory, self.offset + index * self.type.size)  # type: ignore[no-any-return]  # as in load
+        """Read the `index`-th object after this one; SegmentationFault as in `load`."""
+        return self.type.load_object(self.memory, self._at(index))  # type: ignore[no-any-return]  # as in load
 
     def __setitem__(self, index: int, value: T) -> None:
-        self.type.store_object(self.memory, self.offset + index * self.type.size, value)
+        self.type.store_object(self.memory, self._at(index), value)
+
+    def _at(self, index: int) -> int:
+        # numpy's integers wrap: what is counted with is an int of Python's.
+        offset = self.offset
+        if type(offset) is not int:
+            offset = exact(offset)
+        if type(index) is not int:
+            index = exact(index)
+        return offset + index * self.type.size
 
     def slice(self, length: int) -> List[T]:
-        """View this object and those after it as a list of `length`."""
+        """View this object and those after it as a list of `length`; SegmentationFault as in `List`."""
         return List(self, length)
 
     def __add__(self, count: int) -> Pointer[T]:
-        return Pointer(self.memory, self.offset + count * self.type.size, self.type)
+        return Pointer(self.memory, self._at(count), self.type)
 
     @overload
     def __sub__(self, other: int) -> Pointer[T]: ...
@@ -132,7 +142,7 @@ class Pointer(Generic[T]):
     def __sub__(self, other: int | Pointer[T]) -> Pointer[T] | int:
         if isinstance(other, Pointer):
             return (self.offset - other.offset) // self.type.size
-        return self + -other
+        return self + -exact(other)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Pointer):
@@ -173,6 +183,8 @@ class List(Generic[T]):
 
     def __init__(self, pointer: Pointer[T], length: int) -> None:
         """View `length` objects from `pointer` on; SegmentationFault if they are not wholly inside the memory."""
+        if type(length) is not int:
+            length = exact(length)
         pointer.memory.end(pointer.offset, length * pointer.type.size)
         self.pointer = pointer
         self.length = length
@@ -197,10 +209,16 @@ class List(Generic[T]):
         return cls(pointer, len(items))
 
     def _offset(self, index: int) -> int:
+        if type(index) is not int:
+            index = exact(index)
         position = index + self.length if index < 0 else index
         if not 0 <= position < self.length:
-            raise IndexError(f"list index {index} out of range for {self.length} objects")
-        return self.pointer.offset + position * self.pointer.type.size
+            raise IndexError(f"list index {shown(index, '')} out of range for {self.length} objects")
+        pointer = self.pointer
+        offset = pointer.offset
+        if type(offset) is not int:
+            offset = exact(offset)
+        return offset + position * pointer.type.size
 
     def __len__(self) -> int:
         return self.length
@@ -221,7 +239,7 @@ class List(Generic[T]):
         self.pointer.type.store_object(self.pointer.memory, self._offset(index), value)
 
     def __iter__(self) -> Iterator[T]:
-        memory, offset, step = self.pointer.memory, self.pointer.offset, self.pointer.type.size
+        memory, offset, step = self.pointer.memory, self.pointer._at(0), self.pointer.type.size
         load = self.pointer.type.load_object
         for _ in range(self.length):
             yield load(memory, offset)
@@ -229,7 +247,7 @@ class List(Generic[T]):
 
     def pointers(self) -> Iterator[Pointer[T]]:
         """Iterate over pointers to the objects, for reading and writing in place."""
-        guest_type, memory, offset = self.pointer.type, self.pointer.memory, self.pointer.offset
+        guest_type, memory, offset = self.pointer.type, self.pointer.memory, self.pointer._at(0)
         for position in range(self.length):
             yield Pointer(memory, offset + position * guest_type.size, guest_type)
 
@@ -266,9 +284,6 @@ class PointerType(WordsType[Any]):
         self.element = element
         self.name = f"Pointer[{element}]"
 
-    def _key(self) -> tuple[object, ...]:
-        return (self.element,)
-
     def load_value(self, memory: Memory, words: Sequence[Word]) -> Any:
         return Pointer(memory, words[0], self.element)
 
@@ -278,9 +293,7 @@ class PointerType(WordsType[Any]):
     def offset_of(self, memory: Memory, value: Any) -> int:
         """Return the pointer's offset; a pointer into another memory is copied into this one, if it can be."""
         if not isinstance(value, Pointer):
-            raise ConversionError(
-                "", f"{value!r} ({type(value).__name__})", str(self), "write Pointer(memory, offset)"
-            )
+            raise ConversionError("", shown(value), str(self), "write Pointer(memory, offset)")
         if value.type != self.element:
             raise ConversionError("", repr(value), str(self))
         if value.memory is memory or value.memory == memory:
@@ -330,9 +343,6 @@ class ListType(WordsType[Any]):
         self.element = element
         self.name = f"List[{element}]"
 
-    def _key(self) -> tuple[object, ...]:
-        return (self.element,)
-
     def load_value(self, memory: Memory, words: Sequence[Word]) -> Any:
         offset, length = words
         return List(Pointer(memory, offset, self.element), length)
@@ -345,7 +355,7 @@ class ListType(WordsType[Any]):
             if pointer.memory is memory or pointer.memory == memory:
                 return pointer.offset, value.length
         elif not isinstance(value, Sequence) or isinstance(value, str | bytes):
-            raise ConversionError("", f"{value!r} ({type(value).__name__})", f"{self} (a List or a sequence)")
+            raise ConversionError("", shown(value), f"{self} (a List or a sequence)")
         step = self.element.size
         offset = memory.allocate(len(value) * step, self.element.align)
         for index, item in enumerate(value):

@@ -7,17 +7,22 @@ import struct as _struct
 import sys
 import typing
 from collections.abc import Callable, Iterator, Sequence
+from operator import index as exact
 from struct import Struct
 from typing import Any, TypeVar, dataclass_transform, overload
 
 from hostmod._generated import compile_source
-from hostmod.errors import ConversionError, DeclarationError, SegmentationFault
+from hostmod.errors import ConversionError, DeclarationError, SegmentationFault, shown
 from hostmod.memory import OUTSIDE, FixedSizeMemory, Memory
 from hostmod.types.base import GuestType, Inline, describe, resolve_object
 from hostmod.types.pointer import List, Pointer
 from hostmod.types.view import show_bytes
 
 C = TypeVar("C", bound=type)
+
+
+MAX_NESTING = 16
+"""Records inside records that are read and written as one: Python's compiler takes 200 parentheses."""
 
 
 class Field:
@@ -39,9 +44,24 @@ class StructType(GuestType[Any]):
     them out for wasm32."""
 
     code = "struct"
+    _derived = GuestType._derived | {
+        "name",
+        "fields",
+        "size",
+        "align",
+        "layout",
+        "initializer",
+        "_load",
+        "_store",
+    }
     result = "take an out: Pointer parameter and store the struct through it"
 
-    def __init__(self, cls: type, fields: Sequence[tuple[str, GuestType[Any]]]) -> None:
+    initializer: object
+    """The `__init__` that was generated for the class; None if its author wrote one."""
+
+    def __init__(
+        self, cls: type, fields: Sequence[tuple[str, GuestType[Any]]], initializer: object = None
+    ) -> None:
         self.cls = cls
         self.name = cls.__name__
         offset = 0
@@ -53,12 +73,10 @@ class StructType(GuestType[Any]):
             offset += type_.size
             align = max(align, type_.align)
         self.fields = tuple(placed)
+        self.initializer = initializer
         self.align = align
         self.size = -(-offset // align) * align
         self._generate()
-
-    def _key(self) -> tuple[object, ...]:
-        return (self.cls,)
 
     def offsetof(self, name: str) -> int:
         """Offset of a field in bytes; KeyError if there is none of that name."""
@@ -95,6 +113,9 @@ class StructType(GuestType[Any]):
         parts = [field.type.inline() for field in self.fields]
         if not all(parts) or sum(len(part.codes) for part in parts if part) > 64:
             return None
+        depth = 1 + max(part.depth for part in parts if part)
+        if depth > MAX_NESTING:
+            return None
         codes, cls = "", f"struct_{id(self)}"
         names: dict[str, object] = {cls: self.cls, "StructMismatch": self._mismatch}
         loads: list[tuple[Inline, int, int]] = []
@@ -121,12 +142,12 @@ class StructType(GuestType[Any]):
                 for item in part.store(f"{checked if index == 0 else value}.{field.name}")
             ]
 
-        return Inline(codes, load, store, names)
+        return Inline(codes, load, store, names, depth)
 
     @staticmethod
     def _mismatch(value: Any, cls: type) -> Any:
         if not isinstance(value, cls):
-            raise ConversionError("", f"{value!r} ({type(value).__name__})", cls.__name__)
+            raise ConversionError("", shown(value), cls.__name__)
         return value
 
     def _generate(self) -> None:
@@ -139,6 +160,7 @@ class StructType(GuestType[Any]):
             "FieldError": _FieldError,
             "MISFITS": _MISFITS,
             "at_field": self._at,
+            "exact": exact,
             "explain": self._explain,
             "mismatch": self._mismatch,
         }
@@ -150,6 +172,8 @@ class StructType(GuestType[Any]):
             values = [f"v{index}" for index in range(_items(inline.codes))]
             lines += [
                 "def load(memory, offset):",
+                "    if type(offset) is not int:",
+                "        offset = exact(offset)",
                 "    window = memory._window()",
                 "    if offset < 0:",
                 f"        raise SegmentationFault(offset, {self.size}, len(window))",
@@ -178,10 +202,15 @@ class StructType(GuestType[Any]):
             ]
             lines += [
                 "def load(memory, offset):",
+                "    if type(offset) is not int:",
+                "        offset = exact(offset)",
                 f"    memory.end(offset, {self.size})",
                 f"    return cls({', '.join(loads)})",
             ]
-            body = [f"before = memory.read(offset, {self.size})", "try:"]
+            body = [
+                f"before = memory.read(offset, {self.size})",
+                "try:",
+            ]
             for index, field in enumerate(self.fields):
                 body += [
                     f"    at = {field.name!r}",
@@ -200,6 +229,8 @@ class StructType(GuestType[Any]):
             "def store(memory, offset, value):",
             "    if not isinstance(value, cls):",
             "        mismatch(value, cls)",
+            "    if type(offset) is not int:",
+            "        offset = exact(offset)",
             "    try:",
             *("        " + line for line in body),
             "    except FieldError as error:",
@@ -239,6 +270,14 @@ class _FieldError(Exception):
 
 _MISFITS = (ConversionError, _struct.error, OverflowError, TypeError)
 """What storing a value that does not fit raises."""
+
+
+def _said(error: Exception) -> str:
+    return (
+        f"{error}"
+        if isinstance(error, NameError | TypeError | SyntaxError)
+        else f"{type(error).__name__}: {error}"
+    )
 
 
 def _inside(where: str) -> str:
@@ -294,9 +333,6 @@ class FixedBytesType(GuestType[bytes]):
         self.size = length
         self.name = f"bytes of length {length}"
 
-    def _key(self) -> tuple[object, ...]:
-        return (self.size,)
-
     def load_object(self, memory: Memory, offset: int) -> bytes:
         return memory.read(offset, self.size)
 
@@ -306,7 +342,7 @@ class FixedBytesType(GuestType[bytes]):
     def check(self, value: bytes) -> bytes:
         """Return the value, padded with zeros as C does, or raise ConversionError if it is longer."""
         if not isinstance(value, bytes | bytearray | memoryview):
-            raise ConversionError("", f"{value!r} ({type(value).__name__})", self.name)
+            raise ConversionError("", shown(value), self.name)
         data = bytes(value)
         if len(data) > self.size:
             raise ConversionError("", f"{len(data)} bytes", self.name)
@@ -329,27 +365,24 @@ class FixedArrayType(GuestType[list[Any]]):
         self.align = element.align
         self.name = f"list[{element}] of length {length}"
 
-    def _key(self) -> tuple[object, ...]:
-        return (self.element, self.length)
-
     def load_object(self, memory: Memory, offset: int) -> list[Any]:
-        memory.end(offset, self.size)
-        return [
-            self.element.load_object(memory, offset + index * self.element.size)
-            for index in range(self.length)
-        ]
+        start = exact(offset)
+        memory.end(start, self.size)
+        step = self.element.size
+        return [self.element.load_object(memory, start + at * step) for at in range(self.length)]
 
     def store_object(self, memory: Memory, offset: int, value: list[Any]) -> None:
         items = self.check(value)
-        before = memory.read(offset, self.size)
-        index = 0
+        start = exact(offset)
+        before = memory.read(start, self.size)
+        at = 0
         try:
-            for index, item in enumerate(items):
-                self.element.store_object(memory, offset + index * self.element.size, item)
+            for at, item in enumerate(items):
+                self.element.store_object(memory, start + at * self.element.size, item)
         except BaseException as error:
-            memory.write(offset, before)
+            memory.write(start, before)
             if isinstance(error, ConversionError):
-                where = f"[{index}]{_inside(error.where)}"
+                where = f"[{at}]{_inside(error.where)}"
                 raise ConversionError(where, error.found, error.expected, error.write) from error
             raise
 
@@ -358,7 +391,7 @@ class FixedArrayType(GuestType[list[Any]]):
         try:
             length = len(value)
         except TypeError:
-            raise ConversionError("", f"{value!r} ({type(value).__name__})", self.name) from None
+            raise ConversionError("", shown(value), self.name) from None
         if length != self.length:
             raise ConversionError("", f"{length} elements", self.name)
         return value
@@ -381,7 +414,8 @@ class FixedArrayType(GuestType[list[Any]]):
                 for item in part.store(f"{whole if at == 0 else value}[{at}]")
             ]
 
-        return Inline(part.codes * self.length, load, store, {check: self.check, **part.names})
+        names = {check: self.check, **part.names}
+        return Inline(part.codes * self.length, load, store, names, part.depth + 1)
 
     def show(self, value: list[Any]) -> str:
         return f"[{', '.join(self.element.show(item) for item in value)}]"
@@ -405,6 +439,9 @@ def struct(cls: type | None = None, *, frozen: bool = False) -> Any:
     ...     value: Float64
     >>> sizeof(Sample), offsetof(Sample, "value")
     (16, 8)
+
+    Raises:
+        DeclarationError: it has no fields, or one that has no place in memory, or that a record cannot be made with.
     """
     if cls is None:
         return lambda cls: _struct_class(cls, frozen, 2)
@@ -423,20 +460,41 @@ def _struct_class(cls: type, frozen: bool, depth: int) -> type:
     frame = sys._getframe(depth)
     try:
         hints = typing.get_type_hints(cls, localns={**frame.f_locals, cls.__name__: cls}, include_extras=True)
-    except (NameError, TypeError, SyntaxError) as error:
+    except DeclarationError as error:
+        raise DeclarationError(
+            f"{cls.__name__}: {error.where}", error.found, error.expected, error.write
+        ) from error
+    except Exception as error:  # whatever the text of an annotation does
         raise DeclarationError(
             cls.__name__,
-            f"an annotation that cannot be read: {error}",
+            f"an annotation that cannot be read: {_said(error)}",
             "names that are defined",
             "define or import it above the class",
         ) from error
     finally:
         del frame
+    for name, hint in hints.items():
+        if hint is dataclasses.InitVar or isinstance(hint, dataclasses.InitVar):
+            raise DeclarationError(
+                f"{cls.__name__}.{name}",
+                "an InitVar",
+                "a plain field",
+                "what is in guest memory is all that a record is made of",
+            )
+    written = "__init__" in vars(cls)
     own: Any = dataclasses.dataclass(slots=True, frozen=frozen)(cls)  # Any: it gains attributes below
+    initializer = None if written else own.__init__
     fields = []
     for field in dataclasses.fields(own):
         if not field.init:
             raise DeclarationError(f"{cls.__name__}.{field.name}", "field(init=False)", "a plain field")
+        if field.kw_only:
+            raise DeclarationError(
+                f"{cls.__name__}.{field.name}",
+                "a keyword-only field",
+                "a plain field",
+                "remove KW_ONLY or kw_only=True: a record is made of its fields in order",
+            )
         type_ = resolve_object(hints[field.name], f"{cls.__name__}.{field.name}")
         if type_ is found or (getattr(type_, "element", None) is found and isinstance(type_, FixedArrayType)):
             raise DeclarationError(
@@ -450,18 +508,23 @@ def _struct_class(cls: type, frozen: bool, depth: int) -> type:
         raise DeclarationError(
             cls.__name__, "a struct without fields", "at least one", "write x: Float32, for example"
         )
-    found.__init__(own, fields)  # type: ignore[misc]  # it was made above, of nothing
+    found.__init__(own, fields, initializer)  # type: ignore[misc]  # it was made above, of nothing
     own.__struct__ = found
     return typing.cast(type, own)
 
 
 def sizeof(type: object) -> int:
-    """Bytes that an object of a type takes in memory, padding included."""
+    """Bytes that an object of a type takes in memory, padding included; DeclarationError if it has no place there."""
     return resolve_object(type, "sizeof").size
 
 
 def offsetof(cls: type, name: str) -> int:
-    """Offset in bytes of a struct's field."""
+    """Offset in bytes of a struct's field.
+
+    Raises:
+        DeclarationError: the class is no struct.
+        KeyError: it has no field of that name.
+    """
     found = resolve_object(cls, "offsetof")
     if not isinstance(found, StructType):
         raise DeclarationError("offsetof", str(found), "a @struct class")
@@ -469,7 +532,7 @@ def offsetof(cls: type, name: str) -> int:
 
 
 def fields(cls: type) -> Iterator[Field]:
-    """Iterate over a struct's fields in memory order."""
+    """Iterate over a struct's fields in memory order; DeclarationError if the class is no struct."""
     found = resolve_object(cls, "fields")
     if not isinstance(found, StructType):
         raise DeclarationError("fields", str(found), "a @struct class")

@@ -6,7 +6,7 @@ import typing
 from typing import Annotated, Any, TypeVar
 
 from hostmod.errors import DeclarationError
-from hostmod.types.base import OPTIONAL, GuestType, describe, resolve
+from hostmod.types.base import OPTIONAL, GuestType, describe, is_optional, resolve
 
 T = TypeVar("T")
 
@@ -26,7 +26,7 @@ def resolve_result(annotation: object, where: str) -> tuple[tuple[GuestType[Any]
     optional = False
     if typing.get_origin(annotation) is Annotated:
         inner, *metadata = typing.get_args(annotation)
-        if OPTIONAL in metadata:
+        if is_optional(metadata):
             optional = True
             rest = [item for item in metadata if item is not OPTIONAL]
             annotation = Annotated[(inner, *rest)] if rest else inner

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from struct import Struct
 from typing import Annotated, Any, SupportsIndex
 
-from hostmod.errors import ConversionError, error_string
+from hostmod.errors import ConversionError, error_string, shown
 from hostmod.memory import Memory
 from hostmod.types.base import CoreType, GuestType, Inline, Word
 
@@ -19,6 +19,7 @@ class ScalarType(GuestType[Any]):
 
     format: str = "i"
     python: type = int
+    _derived = GuestType._derived | {"layout"}
 
     def __init__(self, name: str, core: CoreType, format: str) -> None:
         self.name = name
@@ -26,9 +27,6 @@ class ScalarType(GuestType[Any]):
         self.format = format
         self.layout = Struct("<" + format)
         self.size = self.align = self.layout.size
-
-    def _key(self) -> tuple[object, ...]:
-        return (self.name, self.format)
 
     def load_object(self, memory: Memory, offset: int) -> Any:
         return memory.unpack(self.layout, offset)[0]
@@ -44,21 +42,14 @@ class ScalarType(GuestType[Any]):
 
     def refuse(self, value: object, where: str = "") -> ConversionError:
         """Return the error for a value that does not fit."""
-        return ConversionError(where, _found(value), self.expected)
+        return ConversionError(
+            where, shown(value, "" if isinstance(value, int | float) else None), self.expected
+        )
 
     @property
     def expected(self) -> str:
         """What fits, in words."""
         return str(self)
-
-
-def _found(value: object) -> str:
-    if isinstance(value, int) and value.bit_length() > 1024:
-        return f"an int of {value.bit_length()} bits"  # repr refuses ints of more than a few thousand digits
-    text = repr(value)
-    if len(text) > 60:
-        text = text[:57] + "..."
-    return text if isinstance(value, int | float) else f"{text} ({type(value).__name__})"
 
 
 class IntegerType(ScalarType):
@@ -98,6 +89,9 @@ class IntegerType(ScalarType):
         return str(int(value))
 
 
+_DOUBLE = Struct("<d")
+
+
 class FloatType(ScalarType):
     """An IEEE 754 binary32 or binary64 number; a finite value too large for binary32 is refused."""
 
@@ -113,10 +107,13 @@ class FloatType(ScalarType):
 
     def store_value(self, memory: Memory, value: float) -> Sequence[Word]:
         try:
-            self.layout.pack(value)
+            (number,) = _DOUBLE.unpack(
+                _DOUBLE.pack(value)
+            )  # as struct converts it, and once: it may be code of its own
+            self.layout.pack(number)
         except (struct.error, OverflowError, TypeError) as error:
             raise self.refuse(value) from error
-        return (float(value),)
+        return (number,)
 
     def show(self, value: float) -> str:
         return repr(float(value))

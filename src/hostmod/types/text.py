@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from struct import Struct
 from typing import Annotated
 
-from hostmod.errors import ConversionError, InvalidStringError
+from hostmod.errors import ConversionError, InvalidStringError, shown
 from hostmod.memory import Memory
 from hostmod.types.base import Word, WordsType
 
@@ -40,17 +40,14 @@ class _TextType(WordsType[str]):
         self.name = type(self).__name__.removesuffix("Type") + ("" if errors == "strict" else f"[{errors}]")
         self.size = self.layout.size
 
-    def _key(self) -> tuple[object, ...]:
-        return (self.errors,)
-
     def encode(self, value: str) -> bytes:
         """Encode by the policy; ConversionError if it is no str, or holds what UTF-8 cannot."""
         if not isinstance(value, str):
-            raise ConversionError("", f"{value!r} ({type(value).__name__})", str(self))
+            raise ConversionError("", shown(value), str(self))
         try:
             return value.encode("utf-8", "strict" if self.errors == "replace" else self.errors)
         except UnicodeEncodeError as error:
-            raise ConversionError("", f"{value!r} ({error.reason})", "text that UTF-8 can encode") from None
+            raise ConversionError("", shown(value, error.reason), "text that UTF-8 can encode") from None
 
     def show(self, value: str) -> str:
         return show_text(value)
@@ -95,7 +92,7 @@ class CStringType(_TextType):
         data = self.encode(value)
         if b"\0" in data:
             raise ConversionError(
-                "", f"{value!r} (holds a NUL)", "text without NUL characters", "String can hold them"
+                "", shown(value, "holds a NUL"), "text without NUL characters", "String can hold them"
             )
         offset = memory.allocate(len(data) + 1)
         memory.write(offset, data + b"\0")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from struct import Struct
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
-from hostmod.errors import ConversionError, DeclarationError
+from hostmod.errors import ConversionError, DeclarationError, shown
 from hostmod.memory import Memory
 from hostmod.types.base import Word, WordsType, describe, resolve
 from hostmod.types.scalar import FloatType, IntegerType, ScalarType
@@ -55,9 +55,7 @@ class BytesType(WordsType[memoryview]):
         try:
             source = memoryview(value)
         except TypeError:
-            raise ConversionError(
-                "", f"{value!r} ({type(value).__name__})", f"{self} (bytes, bytearray or memoryview)"
-            ) from None
+            raise ConversionError("", shown(value), f"{self} (bytes, bytearray or memoryview)") from None
         with source:
             if source.nbytes % self.step or not source.c_contiguous:
                 raise ConversionError(
@@ -81,9 +79,6 @@ class ArrayType(BytesType):
         self.name = f"Array[{element}]"
         self.format = element.format
         self.step = element.size
-
-    def _key(self) -> tuple[object, ...]:
-        return (self.element,)
 
     def show(self, value: memoryview) -> str:
         items = [self.element.show(item) for item in memoryview(value)[:8]]
