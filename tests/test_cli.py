@@ -406,6 +406,24 @@ def test_ctrl_c_ends_it_with_130_and_closes_the_host_modules(folder: Path, where
     assert (process.returncode, out, err) == (130, "closed\n", "")
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT to send to one process")
+def test_ctrl_c_ends_a_long_compilation(folder: Path) -> None:
+    body = "(func (param i32) (result i32) (i32.mul (local.get 0) (i32.const {})))"
+    functions = "\n".join(body.format(number) for number in range(40_000))
+    (folder / "large.wat").write_text(f'(module {functions} (func (export "_start")))', "utf-8")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "hostmod", "run", "large.wat"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+    )
+    time.sleep(1.5)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=20)
+    assert (process.returncode, out, err.strip()) == (130, "", "")
+    assert not list(folder.glob("cache/*.cwasm"))  # it was not the end of the compilation that ended it
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes end otherwise on Windows")
 def test_a_closed_pipe_ends_it_quietly() -> None:
     for command in (

@@ -137,7 +137,8 @@ def call(function: Callable[..., Any] | Function, /, *arguments: Any) -> Any:
     slots = [slot for slot in plan.params if slot.type.core]
     if len(arguments) != len(slots):
         names = ", ".join(slot.name for slot in slots)
-        raise TypeError(f"{plan.where}({names}) takes {len(slots)} arguments, {len(arguments)} given")
+        count = f"{len(slots)} argument{'' if len(slots) == 1 else 's'}"
+        raise TypeError(f"{plan.where}({names}) takes {count}, {len(arguments)} given")
     engine = wasmtime.Engine()
     with wasmtime.Store(engine) as store:
         linker = wasmtime.Linker(engine)

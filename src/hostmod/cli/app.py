@@ -8,10 +8,12 @@ import functools
 import io
 import json
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, wait
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 import wasmtime
@@ -25,6 +27,8 @@ from hostmod.errors import GuestFileError, HostmodError, LinkError
 from hostmod.guest import read
 from hostmod.inspection import Inspection, inspect, show_memory, unnameable
 from hostmod.stubs import stubs
+
+T = TypeVar("T")
 
 SETTINGS = Settings(interruptible=True)
 """One set for all commands, so that what one of them compiled serves the others."""
@@ -151,14 +155,31 @@ def _load(guest: str, no_cache: bool) -> Any:
     cache = ModuleCache()
     if no_cache:
         cache.folder = None
+    engine = SETTINGS.engine()
     with show.progress(f"Compiling {guest}"):
-        engine = SETTINGS.engine()
-        module = cache.load(Path(guest), SETTINGS, engine)
+        module = _interruptibly(lambda: cache.load(Path(guest), SETTINGS, engine))
     name, data = read(Path(guest))
     strange = unnameable(data if data[:4] == b"\0asm" else bytes(wasmtime.wat2wasm(data.decode())))
     if strange:
         raise GuestFileError(name, f"{', '.join(strange)} take or give a v128 or a typed reference")
     return engine, module
+
+
+def _interruptibly(work: Callable[[], T]) -> T:
+    """Do some work that never looks for Ctrl-C, such as compiling, so that Ctrl-C ends the wait for it."""
+    found: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            found.set_result(work())
+        except BaseException as error:
+            found.set_exception(error)
+
+    threading.Thread(target=run, name="hostmod compiler", daemon=True).start()
+    while True:
+        wait([found], timeout=0.2)  # in steps, since Windows lets no signal into a wait
+        if found.done():
+            return found.result()
 
 
 class _RunCommand(click.Command):
