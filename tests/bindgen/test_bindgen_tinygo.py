@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 from every import Every
-from proof import HERE, assert_answers, cache_folder, compile_guest, which, write
+from kept import folder
+from proof import HERE, assert_answers, compile_guest, which, write
 
 from hostmod.bindgen import generate
 from hostmod.errors import DeclarationError
@@ -30,11 +31,10 @@ class Go:
         self.folder = folder
 
     def run(self, *arguments: str, **environment: str) -> None:
-        cache = str(cache_folder("go"))
         compile_guest(
             [str(self.program), *arguments],
             self.folder,
-            **{"GOCACHE": cache, "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=mod", **environment},
+            **{"GOCACHE": str(folder("go")), "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=mod", **environment},
         )
 
     def check_as_tinygo(self) -> None:
