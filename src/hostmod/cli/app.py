@@ -64,7 +64,8 @@ def run(arguments: list[str]) -> int:
         return code
     except (BrokenPipeError, _ClosedPipeError):
         # Whoever read the output has enough. What is buffered has nowhere to go, and is not to be tried again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if sys.stdout is not None:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
 
 
