@@ -587,3 +587,22 @@ def test_a_value_whose_repr_raises_is_still_refused_by_name() -> None:
                     ConversionError, match=rf"^giving.{export} result: a (Mute|tuple) \(its repr raises"
                 ):
                     guest.exports[export]()
+
+
+def test_a_pointer_or_list_that_is_no_number_is_named_by_its_class() -> None:
+    class Back(HostModule, name="back"):
+        @function
+        def pointer(self, value: Pointer[Uint32]) -> Int32:
+            return value  # type: ignore[return-value]  # what is refused  # pyright: ignore[reportReturnType]
+
+        @function
+        def items(self, value: List[Uint32]) -> Int32:
+            return value  # type: ignore[return-value]  # what is refused  # pyright: ignore[reportReturnType]
+
+    with hostmod.instantiate(passing(Back), Back()) as guest:
+        with pytest.raises(
+            ConversionError, match=r"^back.pointer result: Pointer\[Uint32\]\(0x8\) \(Pointer\), "
+        ):
+            guest.exports.pointer(8)
+        with pytest.raises(ConversionError, match=r"^back.items result: List\[Uint32\]\(0x8, 2\) \(List\), "):
+            guest.exports["items"](8, 2)

@@ -264,6 +264,11 @@ class NativeList(native.ListMethods, List[Any]):
     __slots__ = ()
 
 
+# Messages name what they found by its class, and the trampolines say the same.
+NativePointer.__name__ = NativePointer.__qualname__ = "Pointer"
+NativeList.__name__ = NativeList.__qualname__ = "List"
+
+
 def _start() -> None:
     """Introduce the C code to wasmtime and to Python; InternalError if wasmtime's structures are others."""
     for name, size in native.sizes().items():
