@@ -57,7 +57,13 @@ class Memory:
         """
         if type(offset) is not int:
             offset = index(offset)
-        return self._window()[offset : self.end(offset, length)]
+        if type(length) is not int:
+            length = index(length)
+        stop = offset + length
+        window = self._window()
+        if not 0 <= offset <= stop <= len(window):
+            raise SegmentationFault(offset, length, len(window))
+        return window[offset:stop]
 
     def allocate(self, size: int, align: int = 1) -> int:
         """Find room for `size` bytes at a multiple of `align`, and return its offset.
