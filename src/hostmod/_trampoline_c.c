@@ -110,6 +110,7 @@ enum {
     INVALID_STRING, /* (offset, bytes, errors): raises */
     MISSING,        /* (where, name, kind or -1): raises */
     STALE,          /* (): raises */
+    ELSEWHERE,      /* (): raises */
     BAD_NONE,       /* (where, result): raises */
     BAD_TUPLE,      /* (where, result, count): raises */
     ERRNO,          /* (error, table) -> int or None */
@@ -126,7 +127,7 @@ enum {
 };
 
 static const char *const helper_names[HELPER_COUNT] = {
-    "load", "store",  "fault",  "invalid_string", "missing",   "stale",      "bad_none", "bad_tuple",
+    "load", "store",  "fault",  "invalid_string", "missing",   "stale",      "elsewhere", "bad_none", "bad_tuple",
     "errno", "trap", "settle", "caller",         "reference", "references", "fail",     "busy",
     "raise_errno", "raised",
 };
@@ -810,6 +811,7 @@ typedef struct Call {
     extern_t memory;
     bool located;
     CallMemory *object; /* the memory as Python sees it, if a parameter needs it */
+    unsigned long owner; /* the thread of the call, once there is `object` */
     PyObject *guest;    /* the Caller parameter */
     PyObject *guests;   /* a list of any more of them */
     unsigned char *base;
@@ -1039,10 +1041,13 @@ static PyObject *moved(PyObject *self, PyObject *context) {
 
 /* --------------------------------------------------------------------------------- the memory, as Python code sees it */
 
+/* The call under way that a memory is of. In another thread it could end between any two lines of ours. */
 static Call *memory_call(CallMemory *self) {
-    if (self->call == NULL)
-        refuse(ask(STALE, "()"));
-    return self->call;
+    Call *call = self->call;
+    if (call != NULL && call->owner == PyThread_get_thread_ident())
+        return call;
+    refuse(ask(call == NULL ? STALE : ELSEWHERE, "()"));
+    return NULL;
 }
 
 static PyObject *memory_window(CallMemory *self, PyObject *unused) {
@@ -1202,6 +1207,7 @@ static CallMemory *call_memory(Call *call) {
             return NULL;
         self->call = call;
         call->object = self;
+        call->owner = PyThread_get_thread_ident();
     }
     return call->object;
 }
@@ -1241,7 +1247,7 @@ static Codec *pointer_codec(PyObject *self, Call **call, uint64_t *offset) {
         !PyLong_CheckExact(number))
         return NULL;
     *call = ((CallMemory *)memory)->call;
-    if (*call == NULL)
+    if (*call == NULL || (*call)->owner != PyThread_get_thread_ident())
         return NULL;
     *offset = PyLong_AsUnsignedLongLong(number);
     if (*offset == UINT64_MAX && PyErr_Occurred()) {

@@ -200,6 +200,15 @@ def _stale() -> None:
     raise StaleMemoryError("it was used after its call ended", "copy what you keep, or use Guest.memory")
 
 
+def _elsewhere() -> None:
+    raise StoreBusyError(
+        "guest memory",
+        "it was used in a thread that its call is not in",
+        "the thread that the guest called on",
+        "read there what another thread needs",
+    )
+
+
 def _bad_none(where: str, value: object) -> None:
     raise bad_none(where, value)
 
@@ -231,6 +240,7 @@ _HELPERS: dict[str, Any] = {
     "invalid_string": _invalid_string,
     "missing": _missing,
     "stale": _stale,
+    "elsewhere": _elsewhere,
     "bad_none": _bad_none,
     "bad_tuple": _bad_tuple,
     "errno": as_errno,
