@@ -12,6 +12,7 @@ the bytes live: a subclass says so by implementing `Memory._window`.
 
 from __future__ import annotations
 
+import struct
 from struct import Struct
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from typing import Any, TypeAlias
 
     ReadableBuffer: TypeAlias = bytes | bytearray | memoryview
+
+OUTSIDE = (struct.error, IndexError, OverflowError)
+"""What `struct` raises for an offset, not below 0, at which it finds too few bytes, or that no buffer has."""
 
 PAGE_SIZE = 65536
 """Bytes in a page of linear memory. Source: WebAssembly core specification, 4.2.8 Memory Instances."""
@@ -96,9 +100,12 @@ class Memory:
     def unpack(self, layout: Struct, offset: int) -> tuple[Any, ...]:
         """Read the values of a `struct.Struct` at `offset`."""
         window = self._window()
-        if not 0 <= offset <= len(window) - layout.size:
+        if offset < 0:  # struct would count it from the end
             raise SegmentationFault(offset, layout.size, len(window))
-        return layout.unpack_from(window, offset)
+        try:
+            return layout.unpack_from(window, offset)
+        except OUTSIDE:
+            raise SegmentationFault(offset, layout.size, len(window)) from None
 
     def pack(self, layout: Struct, offset: int, *values: object) -> None:
         """Write the values of a `struct.Struct` at `offset`; `struct.error` or OverflowError if one does not fit."""
@@ -133,10 +140,7 @@ class Memory:
         raise SegmentationFault(offset, stop - offset + 1, size)
 
     def _get(self, layout: Struct, offset: int) -> Any:
-        window = self._window()
-        if not 0 <= offset <= len(window) - layout.size:
-            raise SegmentationFault(offset, layout.size, len(window))
-        return layout.unpack_from(window, offset)[0]
+        return self.unpack(layout, offset)[0]
 
     def read_uint8(self, offset: int) -> int:
         """Read 1 byte, 0 to 255."""

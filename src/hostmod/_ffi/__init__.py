@@ -7,7 +7,9 @@ into a guest do what hostmod's do (`entries`).
 from hostmod._ffi.entries import entries_raise_original
 from hostmod._ffi.library import (
     CALLBACK,
+    address_argument,
     addresses,
+    bytes_argument,
     caller_context,
     caller_export_get,
     extern_delete,
@@ -15,6 +17,8 @@ from hostmod._ffi.library import (
     func_call_unchecked_held,
     memory_data,
     memory_data_size,
+    prepared_data_size,
+    prepared_export_get,
 )
 from hostmod._ffi.linkers import define_callback, linker_address, wasmtime_error
 from hostmod._ffi.moving import lent, moved, unwatch, watch, watched
@@ -43,8 +47,10 @@ __all__ = [
     "SPARE_MESSAGE",
     "SPARE_TEXT",
     "WASMTIME_VERSION",
+    "address_argument",
     "addresses",
     "array_at",
+    "bytes_argument",
     "caller_context",
     "caller_export_get",
     "context_address",
@@ -66,6 +72,8 @@ __all__ = [
     "memory_data_size",
     "moved",
     "open_context",
+    "prepared_data_size",
+    "prepared_export_get",
     "raised",
     "raw_caller",
     "release_views",

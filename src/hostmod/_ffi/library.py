@@ -33,6 +33,21 @@ caller_export_get = _function(
 )
 memory_data = _function(_keeping, "wasmtime_memory_data", _pointer, _pointer, _pointer)
 memory_data_size = _function(_keeping, "wasmtime_memory_data_size", _size, _pointer, _pointer)
+
+address_argument = _pointer.from_param
+bytes_argument = ctypes.c_char_p.from_param
+"""Arguments of the `prepared` functions: converted once, where they are the same for many calls."""
+
+
+def _prepared(name: str, result: Any) -> Any:
+    """A function that takes no arguments but those: one that converts for itself takes half as long again."""
+    function = ctypes.PyDLL("wasmtime, prepared", handle=_handle)[name]
+    function.restype = result
+    return function
+
+
+prepared_export_get = _prepared("wasmtime_caller_export_get", ctypes.c_bool)
+prepared_data_size = _prepared("wasmtime_memory_data_size", _size)
 extern_delete = _function(_keeping, "wasmtime_extern_delete", None, _pointer)
 func_call_unchecked = _function(
     _releasing, "wasmtime_func_call_unchecked", _pointer, _pointer, _pointer, _pointer, _word, _pointer

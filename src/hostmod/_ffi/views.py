@@ -7,6 +7,8 @@ import ctypes
 import gc
 import sys
 import types
+from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 
@@ -27,32 +29,22 @@ def release_views(array: Any, moved: bool = False) -> bool:
     and nothing is left to keep: every view ends, and what had an address is told by having a view that no Python code
     refers to. It looks through everything that the garbage collector knows, so it is for views that someone kept.
     """
+    # What the views of one origin share. It refers to the origin until the last of them is released.
+    buffers = [each for each in gc.get_referrers(array) if type(each).__name__ == "managedbuffer"]
+    views = [
+        each for each in gc.get_referrers(*buffers) if type(each) is memoryview and not _is_released(each)
+    ]
+    holders = [each for each in gc.get_referrers(*views) if each is not views]
+    known = Counter(id(used) for holder in holders for used in _used_by(holder))
     held = False
-    for buffer in _buffers_of(array):
-        for view in gc.get_referrers(buffer):
-            if type(view) is not memoryview or _is_released(view):
-                continue
-            references = sys.getrefcount(view) - 2  # the name above, and the argument
-            known = _known_references(view)
-            if moved:
-                held = held or known + _references_of_calls(view) == 1  # the list that is gone through here
-            elif known != references:
-                continue
-            try:
-                view.release()
-            except BufferError:
-                held = True
-    return held or bool(_buffers_of(array))
-
-
-def _known_references(view: memoryview) -> int:
-    """How often objects that use a view as one refer to it."""
-    return sum(map(_references, holders := gc.get_referrers(view), [view] * len(holders)))
-
-
-def _buffers_of(array: Any) -> list[Any]:
-    """What memoryviews of one origin share; it refers to `array` until the last of them is released."""
-    return [holder for holder in gc.get_referrers(array) if type(holder).__name__ == "managedbuffer"]
+    for view in views:
+        if moved:
+            held = held or known[id(view)] + _references_of_calls(view) == 0
+        elif known[id(view)] != sys.getrefcount(view) - 3:  # its name, the list, and the argument
+            continue
+        with contextlib.suppress(BufferError):
+            view.release()
+    return held or any(map(gc.get_referents, buffers))
 
 
 def _is_released(view: memoryview) -> bool:
@@ -63,7 +55,9 @@ def _is_released(view: memoryview) -> bool:
     return False
 
 
-_HOLD_ONE = (
+_PLAIN = (
+    list,
+    tuple,
     types.BuiltinMethodType,
     types.CellType,
     types.FrameType,
@@ -74,25 +68,21 @@ _HOLD_ONE = (
 _CData = ctypes.c_int.__mro__[2]
 
 
-def _references(holder: object, view: memoryview) -> int:
-    """How often an object refers to a view, for a kind of object that uses it as a view; 0 for every other kind."""
+def _used_by(holder: object) -> Iterable[object]:
+    """What an object refers to, once for each reference, and uses as Python code does; of other kinds, nothing."""
     cls = type(holder)
-    if cls is dict:
-        return 0 if _is_of_ctypes(holder) else sum(each is view for each in holder.values())  # type: ignore[attr-defined]  # a dict
-    if cls in (list, tuple):
-        return sum(each is view for each in holder)  # type: ignore[attr-defined]  # one of those
-    if cls in _HOLD_ONE:
-        return 1
-    if isinstance(holder, _CData):
-        return 0
-    found = sum(each is view for each in getattr(holder, "__dict__", {}).values())
+    if cls in _PLAIN or (cls is dict and not _is_of_ctypes(holder)):
+        return gc.get_referents(holder)
+    if cls is dict or isinstance(holder, _CData):
+        return ()
+    used = list(getattr(holder, "__dict__", {}).values())
     for base in cls.__mro__:
         if "__slots__" in vars(base):
             for member in vars(base).values():
                 if isinstance(member, types.MemberDescriptorType):
                     with contextlib.suppress(AttributeError):
-                        found += member.__get__(holder) is view
-    return found
+                        used.append(member.__get__(holder))
+    return used
 
 
 def _is_of_ctypes(found: object) -> bool:

@@ -11,13 +11,9 @@ from typing import Any
 
 from hostmod import _ffi
 from hostmod._trampoline_py.frames import Frame
-from hostmod._trampoline_py.memory import CallMemory
 from hostmod._trampoline_py.signals import uninterruptible_entry
 from hostmod.errors import ViewEscapedError
 from hostmod.types.reference import Caller
-
-FREE = 3
-"""References to `Frame.whole` while no view is out: the frame, its window's buffer, and the argument."""
 
 FREE_VIEW = 4
 """References to a view that only the host function that raised has: its frame, and three in between."""
@@ -27,7 +23,6 @@ def end_call(
     frame: Frame,
     where: str,
     error: BaseException | None,
-    memory: CallMemory | None,
     views: tuple[memoryview | None, ...],
     callers: tuple[Caller | None, ...],
 ) -> None:
@@ -44,11 +39,10 @@ def end_call(
             with contextlib.suppress(BufferError):
                 view.release()
     view = None  # a name of a call under way is a reference that nobody can account for
-    if frame.whole is not None and sys.getrefcount(frame.whole) > FREE:
-        frame.forget()
-    if memory is not None:
-        frame.outlived += memory._wholes
-        memory._wholes = []
+    if frame.whole is not None and frame.is_shown():
+        frame.renew()  # a view that has ended does not count
+        if frame.is_shown():
+            frame.forget()
     escaped = False
     while frame.outlived:
         if _settle(frame.outlived[-1], frame.context, where, error):

@@ -8,6 +8,8 @@ the call does.
 from __future__ import annotations
 
 import ctypes
+import gc
+import sys
 from typing import Any
 
 from hostmod import _ffi
@@ -37,60 +39,104 @@ class Slots:
             setattr(self, name, raw.cast(name))  # type: ignore[call-overload]  # a format character from the table
 
 
+FREE = 3
+"""References to `Frame.whole`, and to `Frame.buffer`, while nobody has a view: the frame, its window, the argument."""
+
+
 class Frame(Slots):
     """What the calls at one stack address use: the slots, and the guest memory that the last of them found.
 
-    `whole` is a ctypes array over all of it, and what every view that is handed out belongs to; `window` is the
-    trampoline's own view, never handed out. While nobody holds a view, two references to `whole` exist besides.
+    `whole` is a ctypes array over all of it, and `window` the trampoline's own view, of which each view that is handed
+    out is a slice. `buffer` is what a view and its slices share: as long as one of them is alive, it is referred to.
     """
 
     __slots__ = (
         "_extern",
+        "buffer",
+        "caller",
+        "caller_argument",
         "context",
+        "context_argument",
         "item",
         "item_address",
+        "item_argument",
         "key",
+        "length_argument",
+        "locator",
         "memory_address",
+        "memory_argument",
+        "name_argument",
         "outlived",
         "size",
         "whole",
         "window",
     )
 
-    def __init__(self, address: int, words: int) -> None:
+    def __init__(self, address: int, words: int, locator: Any) -> None:
         super().__init__(address, words)
+        self.locator = locator
+        self.name_argument = locator.name_argument
+        self.length_argument = locator.length_argument
         self._extern = (ctypes.c_ubyte * _ffi.EXTERN_SIZE)()
         self.item = memoryview(self._extern).cast("B")
         self.item_address = ctypes.addressof(self._extern)
+        self.item_argument = _ffi.address_argument(self.item_address)
         self.memory_address = self.item_address + _ffi.EXTERN_OF
+        self.memory_argument = _ffi.address_argument(self.memory_address)
+        self.caller = self.context = 0
+        self.caller_argument = self.context_argument = _ffi.address_argument(0)
         self.key = b""
-        self.context = 0
         self.size = -1
         self.whole: Any = None
         self.window = memoryview(b"")
+        self.buffer: Any = None
         self.outlived: list[Any] = []
 
-    def adopt(self, key: bytes, caller: int, where: str, name: str) -> None:
-        """Take up a memory that is not the one found last, or has another size now."""
+    def called_by(self, caller: int) -> None:
+        """Take up another caller than that of the last call."""
+        self.caller = caller
+        self.caller_argument = _ffi.address_argument(caller)
+
+    def adopt(self, key: bytes) -> None:
+        """Take up a memory that is not the one found last, or has another size now.
+
+        Raises ViewEscapedError if it has moved, and a view of it cannot be ended.
+        """
         kind = key[0]
         if kind != _ffi.EXTERN_MEMORY:
             if kind == _ffi.EXTERN_SHAREDMEMORY:
                 _ffi.extern_delete(self.item_address)
-            raise no_memory(where, name, kind)
-        self.context = _ffi.caller_context(caller)
+            raise no_memory(self.locator.where, self.locator.name, kind)
+        self.context = _ffi.caller_context(self.caller)
+        self.context_argument = _ffi.address_argument(self.context)
         size = _ffi.memory_data_size(self.context, self.memory_address)
         base = _ffi.memory_data(self.context, self.memory_address) or 0
+        if self.whole is not None and self.is_shown():
+            # It grew while views of it are out: they stay if it stayed where it was, or had nothing to show.
+            moved = self.size > 0 and ctypes.addressof(self.whole) != base
+            self.forget()
+            if moved and _ffi.release_views(self.outlived.pop(), moved=True):
+                raise ViewEscapedError(self.locator.where)
         self.whole = _ffi.array_at(base, size) if size else (ctypes.c_ubyte * 0)()
-        self.window = memoryview(self.whole).cast("B")
+        self.renew()
         self.size = size
         self.key = key
 
+    def is_shown(self) -> bool:
+        """Whether anyone has a view of the memory, or the array that it is of."""
+        return sys.getrefcount(self.buffer) > FREE or sys.getrefcount(self.whole) > FREE
+
+    def renew(self) -> None:
+        """Look at the memory through a buffer of its own: one that no view shares, not even one that has ended."""
+        self.window.release()
+        self.window = memoryview(self.whole).cast("B")
+        (self.buffer,) = gc.get_referents(self.window)
+
     def forget(self) -> None:
-        """Let go of the memory found last; the next call finds it again. What showed it is `outlived`."""
+        """Let go of the memory found last; it is found again when it is needed. What showed it is `outlived`."""
         self.outlived.append(self.whole)
-        self.key = b""
         self.size = -1
-        self.whole = None
+        self.whole = self.buffer = None
         self.window.release()
         self.window = memoryview(b"")
 

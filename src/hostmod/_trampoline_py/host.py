@@ -6,17 +6,16 @@ import ctypes
 import functools
 import operator
 import sys
-from collections.abc import Callable
-from types import MethodType
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from hostmod import _ffi
 from hostmod._generated import compile_source
-from hostmod._trampoline_py.ending import FREE, end_again, end_call
-from hostmod._trampoline_py.frames import Frame
+from hostmod._trampoline_py.ending import end_again, end_call
+from hostmod._trampoline_py.frames import FREE, Frame
 from hostmod._trampoline_py.host_source import render_host
 from hostmod._trampoline_py.locators import FixedLocator, Locator
-from hostmod._trampoline_py.memory import CallMemory
+from hostmod._trampoline_py.memory import CallMemory, FixedCallMemory
 from hostmod._trampoline_py.signals import uninterruptible_entry
 from hostmod._trampoline_py.values import (
     StructError,
@@ -38,7 +37,6 @@ MAX_FRAMES = 256
 
 _NAMES: dict[str, Any] = {
     "__name__": __name__,
-    "CallMemory": CallMemory,
     "Caller": Caller,
     "ConversionError": ConversionError,
     "Duration": Duration,
@@ -54,10 +52,10 @@ _NAMES: dict[str, Any] = {
     "bad_tuple": bad_tuple,
     "bad_value": bad_value,
     "caller_context": _ffi.caller_context,
-    "data_size": _ffi.memory_data_size,
+    "data_size": _ffi.prepared_data_size,
     "end_again": end_again,
     "end_call": end_call,
-    "export_get": _ffi.caller_export_get,
+    "export_get": _ffi.prepared_export_get,
     "externref_from_raw": _ffi.externref_from_raw,
     "externrefs_to_raw": _ffi.externrefs_to_raw,
     "index": operator.index,
@@ -77,7 +75,7 @@ _NAMES: dict[str, Any] = {
 
 
 class HostThunk:
-    """A plan's callback, compiled, for `_ffi.define_callback`. Serves any number of linkers and instances."""
+    """A plan's callback, compiled, for any number of linkers and instances."""
 
     __slots__ = ("__weakref__", "address", "callback", "source")
 
@@ -92,15 +90,14 @@ class HostThunk:
         def new_frame(address: int) -> Frame:
             if len(frames) >= MAX_FRAMES:
                 frames.clear()
-            frames[address] = frame = Frame(address, words)
+            frames[address] = frame = Frame(address, words, locator)
             return frame
 
         names.update(
             frames=frames,
             new_frame=new_frame,
             locator=locator,
-            MEMORY=locator.name_bytes,
-            MEMORY_LENGTH=len(locator.name_bytes),
+            CallMemory=FixedCallMemory if fixed else CallMemory,
         )
         function = compile_source(text, _NAMES | names, f"trampoline {plan.where}")["trampoline"]
         uninterruptible_entry(function)
@@ -110,18 +107,13 @@ class HostThunk:
 
 
 def define_all(
-    linker: int,
-    rows: tuple[tuple[Any, bytes, bytes, int], ...],
-    functions: tuple[Callable[..., Any], ...],
-    receiver: object,
+    linker: int, rows: Sequence[tuple[Any, bytes, bytes, int]], callables: Sequence[Callable[..., Any]]
 ) -> tuple[int, int] | None:
     """Define functions in a linker: (thunk, module, name, type's address) and what serves it, for each.
 
-    With a `receiver` that is not None, the functions are its methods. Returns the index of the first that the linker
-    refuses and the address of its error, or None.
+    Returns the index of the first that the linker refuses and the address of its error, or None.
     """
-    served = functions if receiver is None else [MethodType(each, receiver) for each in functions]
-    for index, ((thunk, module, name, type_), callable_) in enumerate(zip(rows, served, strict=True)):
+    for index, ((thunk, module, name, type_), callable_) in enumerate(zip(rows, callables, strict=True)):
         error = _ffi.define_callback(linker, module, name, type_, thunk.address, (callable_, thunk))
         if error:
             return index, error

@@ -35,22 +35,22 @@ def render_host(plan: Plan, fixed_memory: bool = False) -> tuple[str, dict[str, 
     source.add("try:", "    f = frames[stack]", "except KeyError:", "    f = new_frame(stack)")
     if references:
         source.add("context = caller_context(caller)")
+    if reads or memory:
+        source.add("if caller != f.caller:", "    f.called_by(caller)")
     if reads:
         if fixed_memory:
-            source.add("locator.locate(f, caller)")
+            source.add("locator.locate(f)")
         else:
             source.add(
-                "if not export_get(caller, MEMORY, MEMORY_LENGTH, f.item_address):",
+                "if not export_get(f.caller_argument, f.name_argument, f.length_argument, f.item_argument):",
                 "    raise locator.missing()",
                 "key = f.item.tobytes()",
-                "if key != f.key or f.size != data_size(f.context, f.memory_address):",
-                f"    f.adopt(key, caller, {where}, locator.name)",
+                "if key != f.key or f.size != data_size(f.context_argument, f.memory_argument):",
+                "    f.adopt(key)",
             )
         source.add("size = f.size")
     if memory:
-        source.add("memory = CallMemory(f, caller, locator)")
-    if views:
-        source.add("root = None")
+        source.add("memory = new(CallMemory)", "memory._frame = f", f"memory._found = {reads}")
     source.add(
         *(
             f"p{position} = None"
@@ -63,12 +63,12 @@ def render_host(plan: Plan, fixed_memory: bool = False) -> tuple[str, dict[str, 
         source.add("try:")
         source.depth += 1
     if views:
-        source.add("root = memoryview(f.whole).cast('B')", "lent[stack] = f")
+        source.add("lent[stack] = f")
     users = False
     for position, slot in enumerate(plan.params):
         if users and _reads_memory(slot):
             # Code of the user's has run since the memory was looked at: it may have let the guest grow it.
-            source.add("locator.locate(f, caller)", "size = f.size")
+            source.add("locator.locate(f)", "size = f.size")
         _load_param(source, position, slot, where, memory)
         users = users or slot.type.code == ""
     arguments = ", ".join(f"p{position}" for position in range(len(plan.params)))
@@ -83,6 +83,7 @@ def render_host(plan: Plan, fixed_memory: bool = False) -> tuple[str, dict[str, 
         source.add("if number == 0:")
         source.depth += 1
         _store_results(source, plan, "f")
+        source.add(f"f.{item(plan.errno_index, 'i')} = 0")
         source.depth -= 1
         source.add("else:")
         source.depth += 1
@@ -92,7 +93,6 @@ def render_host(plan: Plan, fixed_memory: bool = False) -> tuple[str, dict[str, 
         errno = source.name("slot", Slot("errno", ERRNO, plan.errno_index))
         guarded(source, [f"f.{item(plan.errno_index, 'i')} = number"], where, errno, "number")
         source.depth -= 1
-        source.add("if number == 0:", f"    f.{item(plan.errno_index, 'i')} = 0")
     else:
         source.add(f"result = env[0]({arguments})")
         _store_results(source, plan, "f")
@@ -140,43 +140,47 @@ def _ending(plan: Plan, memory: bool, views: list[Slot], where: str) -> Callable
             found.append("memory._frame = None")
         for name in callers:
             found += [f"if {name} is not None:", f"    {name}._make = None"]
-        if memory or views:
-            found += ["if stack in lent:", "    del lent[stack]"]
+        if raised and lent:
+            found.append(f"views = ({', '.join(lent)},)")
+        if lent:
+            found.append(f"{' = '.join(lent)} = None")
+        if memory:
+            found += ["shown = stack in lent", "if shown:", "    del lent[stack]"]
+        elif views:
+            found += ["if stack in lent:", "    del lent[stack]"] if raised else ["del lent[stack]"]
         conditions: list[str] = []
-        if views:
-            conditions.append("True" if raised else "refcount(f.whole) > FREE")
+        shown = "refcount(f.buffer) > FREE or refcount(f.whole) > FREE"
+        if raised and (memory or views):
+            conditions.append("shown" if memory else "True")
         elif memory:
-            conditions.append(
-                "memory._lent" if raised else "memory._lent and (memory._wholes or refcount(f.whole) > FREE)"
-            )
+            conditions.append(f"shown and (f.outlived or {shown})")
+        elif views:
+            conditions.append(shown)
         conditions += [
             f"{name} is not None and {name}._made is not None" if raised else f"{name}._made is not None"
             for name in callers
         ]
-        given = [*lent, *(["root"] if views else [])]
-        if raised and given:
-            found.append(f"views = ({', '.join(given)},)")
-        if given:
-            found.append(f"{' = '.join(given)} = None")
         arguments = ", ".join(
             (
                 "f",
                 where,
                 error,
-                "memory" if memory else "None",
-                "views" if raised and given else "()",
+                "views" if raised and lent else "()",
                 f"({', '.join(callers)},)" if callers else "()",
             )
         )
         found += [
-            f"if {' or '.join(conditions)}:",
-            "    try:",
-            f"        end_call({arguments})",
-            "    except ViewEscapedError:",
-            "        raise",
-            "    except BaseException as interrupt:",
-            f"        end_again(interrupt, {arguments})",
-            "        raise",
+            "try:",
+            *(
+                [f"    end_call({arguments})"]
+                if "True" in conditions
+                else [f"    if {' or '.join(conditions)}:", f"        end_call({arguments})"]
+            ),
+            "except ViewEscapedError:",
+            "    raise",
+            "except BaseException as interrupt:",
+            f"    end_again(interrupt, {arguments})",
+            "    raise",
         ]
         return found
 
@@ -230,7 +234,7 @@ def _load_param(source: Source, position: int, slot: Slot, where: str, memory: b
             )
         else:
             cast = f".cast({type_.format!r})" if type_.format != "B" else ""
-            source.add(f"{name} = {'memory.view(o, n)' if memory else 'root[o : o + n]'}{cast}")
+            source.add(f"{name} = {'memory.view(o, n)' if memory else 'f.window[o : o + n]'}{cast}")
     else:
         _load_guarded(
             source,

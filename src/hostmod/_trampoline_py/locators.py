@@ -14,20 +14,26 @@ from hostmod.errors import MemoryAccessError
 class Locator:
     """Finds the memory that a function's calls see: an export of the caller, or one memory of one store."""
 
-    __slots__ = ("name", "name_bytes", "where")
+    __slots__ = ("length_argument", "name", "name_argument", "where")
 
     def __init__(self, where: str, name: str) -> None:
         self.where = where
         self.name = name
-        self.name_bytes = name.encode()
+        data = name.encode()
+        self.name_argument = _ffi.bytes_argument(data)
+        self.length_argument = _ffi.address_argument(len(data))
 
-    def locate(self, frame: Frame, caller: int) -> None:
+    def locate(self, frame: Frame) -> None:
         """Bring `frame` up to date; MemoryAccessError if there is no such memory."""
-        if not _ffi.caller_export_get(caller, self.name_bytes, len(self.name_bytes), frame.item_address):
+        if not _ffi.prepared_export_get(
+            frame.caller_argument, self.name_argument, self.length_argument, frame.item_argument
+        ):
             raise self.missing()
         key = frame.item.tobytes()
-        if key != frame.key or frame.size != _ffi.memory_data_size(frame.context, frame.memory_address):
-            frame.adopt(key, caller, self.where, self.name)
+        if key != frame.key or frame.size != _ffi.prepared_data_size(
+            frame.context_argument, frame.memory_argument
+        ):
+            frame.adopt(key)
 
     def missing(self) -> MemoryAccessError:
         """The error for a guest that exports no such thing."""
@@ -45,13 +51,13 @@ class FixedLocator(Locator):
         extern = memory._as_extern()
         self._item = ctypes.string_at(ctypes.addressof(extern), _ffi.EXTERN_SIZE)
 
-    def locate(self, frame: Frame, caller: int) -> None:
-        if _ffi.caller_context(caller) != self._context():
+    def locate(self, frame: Frame) -> None:
+        if _ffi.caller_context(frame.caller) != self._context():
             raise MemoryAccessError(
                 self.where, "the memory given when linking belongs to another store", self.name
             )
         if frame.key != self._item:
             frame.item[:] = self._item
-        elif frame.size == _ffi.memory_data_size(frame.context, frame.memory_address):
+        elif frame.size == _ffi.prepared_data_size(frame.context_argument, frame.memory_argument):
             return
-        frame.adopt(self._item, caller, self.where, self.name)
+        frame.adopt(self._item)

@@ -221,9 +221,11 @@ class List(Generic[T]):
         self.pointer.type.store_object(self.pointer.memory, self._offset(index), value)
 
     def __iter__(self) -> Iterator[T]:
-        guest_type, memory, offset = self.pointer.type, self.pointer.memory, self.pointer.offset
-        for position in range(self.length):
-            yield guest_type.load_object(memory, offset + position * guest_type.size)
+        memory, offset, step = self.pointer.memory, self.pointer.offset, self.pointer.type.size
+        load = self.pointer.type.load_object
+        for _ in range(self.length):
+            yield load(memory, offset)
+            offset += step
 
     def pointers(self) -> Iterator[Pointer[T]]:
         """Iterate over pointers to the objects, for reading and writing in place."""

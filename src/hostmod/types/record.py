@@ -12,7 +12,7 @@ from typing import Any, TypeVar, dataclass_transform, overload
 
 from hostmod._generated import compile_source
 from hostmod.errors import ConversionError, DeclarationError, SegmentationFault
-from hostmod.memory import FixedSizeMemory, Memory
+from hostmod.memory import OUTSIDE, FixedSizeMemory, Memory
 from hostmod.types.base import GuestType, Inline, describe, resolve_object
 from hostmod.types.pointer import List, Pointer
 from hostmod.types.view import show_bytes
@@ -71,14 +71,7 @@ class StructType(GuestType[Any]):
         return self._load(memory, offset)
 
     def store_object(self, memory: Memory, offset: int, value: Any) -> None:
-        if not isinstance(value, self.cls):
-            raise ConversionError("", f"{value!r} ({type(value).__name__})", self.name)
-        try:
-            self._store(memory, offset, value)
-        except _FieldError as error:
-            raise self._at(error.field, error.cause) from error.cause
-        except _MISFITS as error:
-            raise self._explain(value, error) from error
+        self._store(memory, offset, value)
 
     def _explain(self, value: Any, error: Exception) -> ConversionError:
         """Find the field that does not fit, where all were stored at once."""
@@ -139,25 +132,42 @@ class StructType(GuestType[Any]):
     def _generate(self) -> None:
         """Compile `_load` and `_store`: one unpack or pack for a struct of plain fields, one call a field otherwise."""
         inline = self.inline()
-        names: dict[str, Any] = {"cls": self.cls, "SegmentationFault": SegmentationFault}
+        names: dict[str, Any] = {
+            "__name__": __name__,
+            "cls": self.cls,
+            "SegmentationFault": SegmentationFault,
+            "FieldError": _FieldError,
+            "MISFITS": _MISFITS,
+            "at_field": self._at,
+            "explain": self._explain,
+            "mismatch": self._mismatch,
+        }
         lines: list[str] = []
         if inline is not None:
             self.layout = layout = Struct("<" + inline.codes)
-            names.update(inline.names, unpack=layout.unpack_from, pack=layout.pack)
+            put = Struct(f"{self.size}s").pack_into
+            names.update(inline.names, unpack=layout.unpack_from, pack=layout.pack, put=put, OUTSIDE=OUTSIDE)
             values = [f"v{index}" for index in range(_items(inline.codes))]
             lines += [
                 "def load(memory, offset):",
                 "    window = memory._window()",
-                f"    if not 0 <= offset <= len(window) - {self.size}:",
+                "    if offset < 0:",
                 f"        raise SegmentationFault(offset, {self.size}, len(window))",
-                f"    {', '.join(values)}, = unpack(window, offset)",
+                "    try:",
+                f"        {', '.join(values)}, = unpack(window, offset)",
+                "    except OUTSIDE:",
+                f"        raise SegmentationFault(offset, {self.size}, len(window)) from None",
                 f"    return {inline.load(values)}",
-                "def store(memory, offset, value):",
-                f"    data = pack({', '.join(inline.store('value'))})",
-                "    window = memory._window()",
-                f"    if not 0 <= offset <= len(window) - {self.size}:",
-                f"        raise SegmentationFault(offset, {self.size}, len(window))",
-                f"    window[offset : offset + {self.size}] = data",
+            ]
+            body = [
+                f"data = pack({', '.join(inline.store('value'))})",
+                "window = memory._window()",
+                "if offset < 0:",
+                f"    raise SegmentationFault(offset, {self.size}, len(window))",
+                "try:",
+                "    put(window, offset, data)",
+                "except OUTSIDE:",
+                f"    raise SegmentationFault(offset, {self.size}, len(window)) from None",
             ]
         else:
             for index, field in enumerate(self.fields):
@@ -171,30 +181,37 @@ class StructType(GuestType[Any]):
                 f"    memory.end(offset, {self.size})",
                 f"    return cls({', '.join(loads)})",
             ]
-            lines += [
-                "def store(memory, offset, value):",
-                f"    before = memory.read(offset, {self.size})",
-                "    try:",
-            ]
+            body = [f"before = memory.read(offset, {self.size})", "try:"]
             for index, field in enumerate(self.fields):
-                lines += [
-                    f"        at = {field.name!r}",
-                    f"        t{index}.store_object(memory, offset + {field.offset}, value.{field.name})",
+                body += [
+                    f"    at = {field.name!r}",
+                    f"    t{index}.store_object(memory, offset + {field.offset}, value.{field.name})",
                 ]
             # A field that does not fit leaves the memory as it was.
-            lines += [
-                "    except MISFITS as error:",
-                "        memory.write(offset, before)",
-                "        raise FieldError(at, error)",
-                "    except BaseException:",
-                "        memory.write(offset, before)",
-                "        raise",
+            body += [
+                "except MISFITS as error:",
+                "    memory.write(offset, before)",
+                "    raise FieldError(at, error)",
+                "except BaseException:",
+                "    memory.write(offset, before)",
+                "    raise",
             ]
-            names.update(FieldError=_FieldError, MISFITS=_MISFITS)
-        names["__name__"] = __name__
+        lines += [
+            "def store(memory, offset, value):",
+            "    if not isinstance(value, cls):",
+            "        mismatch(value, cls)",
+            "    try:",
+            *("        " + line for line in body),
+            "    except FieldError as error:",
+            "        raise at_field(error.field, error.cause) from error.cause",
+            "    except MISFITS as error:",
+            "        raise explain(value, error) from error",
+        ]
         compile_source("\n".join(lines) + "\n", names, f"struct {self.cls.__qualname__}")
         self._load: Callable[[Memory, int], Any] = names["load"]
         self._store: Callable[[Memory, int, Any], None] = names["store"]
+        if type(self) is StructType:
+            vars(self).update(load_object=self._load, store_object=self._store)  # a call less for each
 
     def show(self, value: Any) -> str:
         inner = ", ".join(f"{field.name}: {self._shown(field, value)}" for field in self.fields)
