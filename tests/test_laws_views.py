@@ -311,6 +311,46 @@ def test_a_call_that_raises_looks_at_no_more_objects_than_it_must(monkeypatch: p
             guest.exports.beside_a_pointer(0, 0, 8)
 
 
+@lending
+def test_a_view_that_was_released_may_be_kept_and_is_not_looked_for(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> Any:
+        raise AssertionError("every object there is was looked at")
+
+    def released(data: memoryview) -> memoryview:
+        with data[1:3] as part:
+            bytes(part)
+        data.release()
+        return data
+
+    keeper = Keeper(released)
+    with guest_of(keeper) as guest:
+        monkeypatch.setattr(gc, "get_referrers", refuse)
+        for _ in range(3):
+            guest.exports[name](*LENDING[name])
+    assert len(keeper.kept) == 3
+
+
+def test_what_was_kept_of_one_call_leaves_the_views_of_the_next_alone() -> None:
+    class Compares(HostModule, name="compares"):
+        def __init__(self) -> None:
+            self.kept: list[memoryview] = []
+
+        @function
+        def f(self, data: Bytes) -> Uint32:
+            for old in self.kept:
+                with pytest.raises(ValueError, match="released"):
+                    old[0]
+            self.kept += [data, data[1:]]
+            return data[0]
+
+    compares = Compares()
+    with guest_of(compares) as guest:
+        for at in range(8):
+            assert guest.exports.f(at, 2) == b"abcdefgh"[at]
+
+
 # ------------------------------------------------------------------------------------------ pointers, lists and callers
 
 

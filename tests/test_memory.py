@@ -93,6 +93,9 @@ def test_a_write_outside_faults_and_leaves_memory_as_it_was(offset: int, length:
         pytest.param(-6, id="a negative offset that indexing would wrap"),
         pytest.param(2**32 - 6, id="just below 2**32"),
         pytest.param(2**32 - 1, id="a sum that wraps"),
+        pytest.param(2**63 - 1, id="the last address of 64 bits"),
+        pytest.param(2**63, id="past any address"),
+        pytest.param(-(2**70), id="far before the start"),
     ],
 )
 def test_a_layout_outside_faults_and_leaves_memory_as_it_was(offset: int) -> None:
