@@ -6,7 +6,8 @@ import ctypes
 import functools
 import operator
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from types import MethodType
 from typing import Any
 
 from hostmod import _ffi
@@ -107,13 +108,18 @@ class HostThunk:
 
 
 def define_all(
-    linker: int, rows: Sequence[tuple[Any, bytes, bytes, int]], callables: Sequence[Callable[..., Any]]
+    linker: int,
+    rows: tuple[tuple[Any, bytes, bytes, int], ...],
+    functions: tuple[Callable[..., Any], ...],
+    receiver: object,
 ) -> tuple[int, int] | None:
     """Define functions in a linker: (thunk, module, name, type's address) and what serves it, for each.
 
-    Returns the index of the first that the linker refuses and the address of its error, or None.
+    With a `receiver` that is not None, the functions are its methods. Returns the index of the first that the linker
+    refuses and the address of its error, or None.
     """
-    for index, ((thunk, module, name, type_), callable_) in enumerate(zip(rows, callables, strict=True)):
+    served = functions if receiver is None else [MethodType(each, receiver) for each in functions]
+    for index, ((thunk, module, name, type_), callable_) in enumerate(zip(rows, served, strict=True)):
         error = _ffi.define_callback(linker, module, name, type_, thunk.address, (callable_, thunk))
         if error:
             return index, error
