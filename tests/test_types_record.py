@@ -341,7 +341,17 @@ def test_a_struct_outside_the_memory_faults_and_memory_stays_as_it_was(cls: type
     value: Any = Pointer.new(cls).load()
     memory = guarded(b"\x11" * found.size)
     end = len(memory)
-    outside = (end - found.size + 1, end, -1, -found.size, 2**32 - found.size, 2**32 - 1, 2**32, 2**63, -(2**70))
+    outside = (
+        end - found.size + 1,
+        end,
+        -1,
+        -found.size,
+        2**32 - found.size,
+        2**32 - 1,
+        2**32,
+        2**63,
+        -(2**70),
+    )
     for offset in outside:
         with pytest.raises(SegmentationFault) as caught:
             found.load_object(memory, offset)

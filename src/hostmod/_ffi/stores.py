@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import gc
-import sys
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -32,6 +30,10 @@ class Guard:
 new_guard: Callable[[], Any] = Guard
 """Makes what guards a store; the C trampoline puts its own here, which has the same attributes."""
 
+_open: dict[int, weakref.ref[wasmtime.Store]] = {}
+"""The guarded stores that are open, by the addresses of their contexts: wasmtime gives a callback no more than that.
+Law 5 asks for no registries: this one owns nothing, and closing a store takes it out."""
+
 
 def guard_of(store: Any) -> Any:
     """Return the `Guard` of a store, kept with the store."""
@@ -41,6 +43,9 @@ def guard_of(store: Any) -> Any:
         return guard
     if "_Store__context" not in state:
         return new_guard()  # a Caller's: its thread is inside already
+    pointer = state["_Store__context"]
+    if pointer:
+        _open[ctypes.addressof(pointer.contents)] = weakref.ref(store)
     return state.setdefault("_hostmod_guard", new_guard())
 
 
@@ -60,40 +65,39 @@ def open_context(store: Any) -> int:
 
 
 def store_of(context: int) -> wasmtime.Store | None:
-    """Find the Python object of a store by the address of its context, or None if there is none."""
-    for found in gc.get_objects():
-        if isinstance(found, wasmtime.Store):
-            pointer = getattr(found, "_Store__context", None)
-            if pointer and ctypes.addressof(pointer.contents) == context:
-                return found
-    return None
+    """Return the open store with a context of this address, or None for one that was never guarded."""
+    reference = _open.get(context)
+    return None if reference is None else reference()
 
 
-_escapes: dict[int, tuple[weakref.ref[Any], wasmtime.Store]] = {}
+def forget(context: int) -> None:
+    """Take a store that closes out of those that are open."""
+    _open.pop(context, None)
+
+
+_escapes: dict[int, tuple[weakref.ref[Any], int, str, wasmtime.Store | None]] = {}
 """What shows a store's memory and could not be ended, with the store, which has to stay for as long. Law 5 asks for no
 registries: this one is emptied by whoever kept the view, the moment they let it go."""
 
 
-def hold_store(store: wasmtime.Store | None, array: Any, where: str) -> None:
+def hold_store(context: int, array: Any, where: str) -> None:
     """Keep a store alive, and from running and closing, for as long as `array`, which shows its memory, is alive."""
-    if store is None:
-        return
-    attributes = vars(store)
+    store = store_of(context)
 
     def refuse(*_: object) -> Any:
         raise ViewEscapedError(where)
 
-    def keep(_: object) -> None:
-        if not sys.is_finalizing():
-            raise ViewEscapedError(where)
-
     def let_go(reference: weakref.ref[Any]) -> None:
-        _, mine = _escapes.pop(id(reference))
-        if not any(other is mine for _, other in list(_escapes.values())):
+        _, _, _, mine = _escapes.pop(id(reference))
+        if mine is not None and not any(other is mine for *_, other in list(_escapes.values())):
             vars(mine).pop("_context", None)
-            vars(mine).pop("_delete", None)
 
     reference = weakref.ref(array, let_go)
-    _escapes[id(reference)] = reference, store
-    attributes["_context"] = refuse
-    attributes["_delete"] = keep
+    _escapes[id(reference)] = reference, context, where, store
+    if store is not None:
+        vars(store)["_context"] = refuse
+
+
+def held(context: int) -> str | None:
+    """Say whose view keeps a store from closing, or None."""
+    return next((where for _, other, where, _ in list(_escapes.values()) if other == context), None)

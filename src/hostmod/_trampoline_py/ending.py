@@ -11,7 +11,7 @@ from typing import Any
 
 from hostmod import _ffi
 from hostmod._trampoline_py.frames import Frame
-from hostmod._trampoline_py.signals import uninterruptible_entry
+from hostmod._ffi.signals import uninterruptible_entry
 from hostmod.errors import ViewEscapedError
 from hostmod.types.reference import Caller
 
@@ -90,7 +90,7 @@ def _settle(whole: Any, context: int, where: str, error: BaseException | bool | 
         gc.collect()  # an array in a reference cycle is nobody's
         held = _still_shown(whole)
     if held:
-        _ffi.hold_store(_ffi.store_of(context), whole, where)
+        _ffi.hold_store(context, whole, where)
         if isinstance(error, BaseException):
             error.add_note(str(ViewEscapedError(where)))
     return held
@@ -99,7 +99,11 @@ def _settle(whole: Any, context: int, where: str, error: BaseException | bool | 
 def _still_shown(whole: Any) -> bool:
     # Whoever has the ctypes array itself (from memoryview.obj) has an address too. The C trampoline's is empty once its
     # call has ended.
-    return _ffi.release_views(whole) or (isinstance(whole, ctypes.Array) and sys.getrefcount(whole) > UNSHOWN)
+    try:
+        shown = _ffi.release_views(whole)
+    except Exception:  # what cannot be told is taken to be so
+        return True
+    return shown or (isinstance(whole, ctypes.Array) and sys.getrefcount(whole) > UNSHOWN)
 
 
 UNSHOWN = 4

@@ -17,7 +17,7 @@ from hostmod._trampoline_py.frames import FREE, Frame
 from hostmod._trampoline_py.host_source import render_host
 from hostmod._trampoline_py.locators import FixedLocator, Locator
 from hostmod._trampoline_py.memory import CallMemory, FixedCallMemory
-from hostmod._trampoline_py.signals import uninterruptible_entry
+from hostmod._ffi.signals import uninterruptible_entry
 from hostmod._trampoline_py.values import (
     StructError,
     bad_none,

@@ -99,7 +99,7 @@ class GuestModule:
         memory = GuestMemory(store, raw_memory) if isinstance(raw_memory, wasmtime.Memory) else None
         allocate, free = raw.get(allocate_name), raw.get(free_name)
         allocator = (
-            Allocator(store, allocate, free if isinstance(free, wasmtime.Func) else None)
+            Allocator(allocate_name, store, allocate, free if isinstance(free, wasmtime.Func) else None)
             if isinstance(allocate, wasmtime.Func)
             else None
         )
