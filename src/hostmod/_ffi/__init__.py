@@ -4,7 +4,7 @@ It reaches wasmtime's C API through the library that wasmtime-py has loaded. Imp
 into a guest do what hostmod's do (`entries`), and makes its ways to change a store safe (`changes`).
 """
 
-from hostmod._ffi import changes as _changes
+import hostmod._ffi.changes  # noqa: F401  # for what it does to wasmtime-py
 from hostmod._ffi.entries import entries_raise_original
 from hostmod._ffi.library import (
     CALLBACK,
@@ -25,7 +25,15 @@ from hostmod._ffi.linkers import define_callback, linker_address, wasmtime_error
 from hostmod._ffi.moving import lends, lent, moved, watched
 from hostmod._ffi.references import externref_from_raw, externrefs_to_raw
 from hostmod._ffi.signatures import core_name, function_type, type_address
-from hostmod._ffi.stores import context_address, guard_of, hold_store, open_context, raw_caller
+from hostmod._ffi.stores import (
+    context_address,
+    engine_of,
+    guard_of,
+    hold_store,
+    open_context,
+    owns,
+    raw_caller,
+)
 from hostmod._ffi.structures import (
     EXTERN_MEMORY,
     EXTERN_OF,
@@ -59,6 +67,7 @@ __all__ = [
     "context_address",
     "core_name",
     "define_callback",
+    "engine_of",
     "entries_raise_original",
     "extern_delete",
     "externref_from_raw",
@@ -76,6 +85,7 @@ __all__ = [
     "memory_data_size",
     "moved",
     "open_context",
+    "owns",
     "prepared_data_size",
     "prepared_export_get",
     "raised",

@@ -70,6 +70,27 @@ def store_of(context: int) -> wasmtime.Store | None:
     return None if reference is None else reference()
 
 
+def owns(store: Any, item: Any) -> bool:
+    """Whether one of wasmtime's structures is of a store: given one of another's, wasmtime ends the process."""
+    owner = store_of(context_address(store)) or store
+    number = vars(owner).get("_hostmod_number")
+    if number is None:
+        # What is of a store has its number, and the store itself does not tell it.
+        made = wasmtime.Global(store, wasmtime.GlobalType(wasmtime.ValType.i32(), False), wasmtime.Val.i32(0))
+        number = vars(owner)["_hostmod_number"] = _number_in(made._global)
+    return _number_in(item) == number
+
+
+def _number_in(item: Any) -> int:
+    return ctypes.c_uint64.from_buffer(item).value
+
+
+def engine_of(store: Any) -> wasmtime.Engine | None:
+    """Return the engine of a store, or of a Caller's store; None if that is not known."""
+    owner = store if isinstance(store, wasmtime.Store) else store_of(context_address(store))
+    return None if owner is None else owner.engine
+
+
 def forget(context: int) -> None:
     """Take a store that closes out of those that are open."""
     _open.pop(context, None)
