@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import ctypes
 import functools
 import gc
@@ -190,6 +191,7 @@ class Aliased:
     """An object with a place for a view that has two names."""
 
     __slots__ = ("view",)
+    view: object
     again: Any
 
 
@@ -317,7 +319,8 @@ class Lazy:
 def dead():
     return weakref.proxy(Lazy())
 
-around = {"nothing": lambda: None, "a dead proxy": dead, "a lazy object": Lazy, "a frozen heap": gc.freeze}[sys.argv[1]]()
+ways = {"nothing": lambda: None, "a dead proxy": dead, "a lazy object": Lazy, "a frozen heap": gc.freeze}
+around = ways[sys.argv[1]]()
 enter = guest.exports.keep if sys.argv[2] == "hostmod" else (
     lambda *arguments: guest.instance.exports(guest.store)["keep"](guest.store, *arguments))
 for attempt in range(2):
@@ -441,6 +444,23 @@ def test_an_array_kept_with_an_errno_is_an_error_all_the_same() -> None:
     keeper.how = bytes
     assert guest.exports.refuses(0, 8) == 28
     guest.close()
+
+
+def test_a_number_that_shows_memory_is_returned_like_any_other() -> None:
+    class Number(HostModule, name="number"):
+        @function
+        def first(self, data: Array[Uint32]) -> Uint32:
+            return numpy.asarray(data)[:1].reshape(())  # type: ignore[return-value]  # it has __index__
+
+        @function
+        def both(self, at: Pointer[Uint32]) -> tuple[Uint32, Uint32]:
+            number = numpy.asarray(at.memory.view(at.offset, 4))[:1].reshape(())
+            return number, number  # type: ignore[return-value]  # it has __index__
+
+    with hostmod.instantiate(passing(Number), Number) as guest:
+        guest.memory.write(0, bytes([7, 0, 0, 0]))
+        assert guest.exports.first(0, 1) == 7
+        assert guest.exports.both(0) == (7, 7)
 
 
 def test_views_in_the_frames_of_what_was_raised_are_of_no_use() -> None:
@@ -584,6 +604,44 @@ def test_what_points_into_memory_is_stale_after_its_call(what: str) -> None:
         assert guest.memory.read(0, 16) == b"abcdefgh" * 2
     with pytest.raises(StaleMemoryError):
         use(objects.kept)
+
+
+class Copies(HostModule, name="copies"):
+    """Keeps copies of what ends with the call."""
+
+    def __init__(self) -> None:
+        self.kept: list[Any] = []
+
+    @function
+    def caller(self, caller: Caller) -> None:
+        self.kept.append(copy.copy(caller))
+
+    @function
+    def pointer(self, at: Pointer[Uint32]) -> None:
+        self.kept.append(copy.copy(at))
+        ways: list[Callable[[Any], object]] = [copy.copy, copy.deepcopy, pickle.dumps]
+        for way in ways:
+            with pytest.raises(StaleMemoryError, match="a copy of it would outlive its call"):
+                way(at.memory)
+
+
+@pytest.mark.parametrize("memory", ['(memory (export "memory") 1)', ""], ids=["a memory", "no memory"])
+def test_a_copy_of_a_caller_ends_with_its_call(memory: str) -> None:
+    copies = Copies()
+    with hostmod.instantiate(passing(Copies, memory=memory), copies) as guest:
+        guest.exports.caller()
+        with pytest.raises(StaleMemoryError):
+            copies.kept[0].get("memory")
+    with pytest.raises(StaleMemoryError):
+        copies.kept[0].raw  # noqa: B018  # asked for what it raises
+
+
+def test_a_copy_of_a_pointer_ends_with_its_call_and_its_memory_has_none() -> None:
+    copies = Copies()
+    with hostmod.instantiate(passing(Copies), copies) as guest:
+        guest.exports.pointer(8)
+        with pytest.raises(StaleMemoryError):
+            copies.kept[0].load()
 
 
 def test_what_the_raw_caller_gave_ends_with_its_call() -> None:

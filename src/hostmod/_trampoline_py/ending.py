@@ -10,8 +10,8 @@ import traceback
 from typing import Any
 
 from hostmod import _ffi
-from hostmod._trampoline_py.frames import Frame
 from hostmod._ffi.signals import uninterruptible_entry
+from hostmod._trampoline_py.frames import Frame
 from hostmod.errors import ViewEscapedError
 from hostmod.types.reference import Caller
 
@@ -82,13 +82,17 @@ def _settle(whole: Any, context: int, where: str, error: BaseException | bool | 
     """
     if error is True:
         return _ffi.release_views(whole, moved=True)
-    held = _still_shown(whole)
-    if held and isinstance(error, BaseException):
-        traceback.clear_frames(error.__traceback__)
+    try:
         held = _still_shown(whole)
-    if held:
-        gc.collect()  # an array in a reference cycle is nobody's
-        held = _still_shown(whole)
+        if held and isinstance(error, BaseException):
+            traceback.clear_frames(error.__traceback__)
+            held = _still_shown(whole)
+        if held:
+            gc.collect()  # an array in a reference cycle is nobody's
+            held = _still_shown(whole)
+    except BaseException:
+        _ffi.hold_store(context, whole, where)  # as long as nobody knows better
+        raise
     if held:
         _ffi.hold_store(context, whole, where)
         if isinstance(error, BaseException):
@@ -99,11 +103,7 @@ def _settle(whole: Any, context: int, where: str, error: BaseException | bool | 
 def _still_shown(whole: Any) -> bool:
     # Whoever has the ctypes array itself (from memoryview.obj) has an address too. The C trampoline's is empty once its
     # call has ended.
-    try:
-        shown = _ffi.release_views(whole)
-    except Exception:  # what cannot be told is taken to be so
-        return True
-    return shown or (isinstance(whole, ctypes.Array) and sys.getrefcount(whole) > UNSHOWN)
+    return _ffi.release_views(whole) or (isinstance(whole, ctypes.Array) and sys.getrefcount(whole) > UNSHOWN)
 
 
 UNSHOWN = 4
