@@ -346,12 +346,12 @@ def test_what_else_is_in_the_process_hides_no_array(around: str, way: str) -> No
 def test_a_store_that_is_closed_leaves_nothing_behind() -> None:
     from hostmod._ffi import stores
 
-    before = len(stores._open)
+    before = len(stores.opened)
     for _ in range(10):
         wasmtime.Store().close()
         wasmtime.Store()
     gc.collect()
-    assert len(stores._open) <= before
+    assert len(stores.opened) <= before
 
 
 def test_of_two_arrays_both_have_to_go() -> None:

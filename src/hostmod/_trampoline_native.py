@@ -256,7 +256,7 @@ class CallMemory(native.CallMemory, Memory):
     """The calling guest's memory, for the time of one call."""
 
     __slots__ = ()
-    __reduce_ex__ = not_copied  # type: ignore[assignment]  # never returns
+    __reduce_ex__ = not_copied
 
 
 class NativePointer(native.PointerMethods, Pointer[Any]):

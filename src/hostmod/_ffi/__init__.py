@@ -4,7 +4,7 @@ It reaches wasmtime's C API through the library that wasmtime-py has loaded. Imp
 into a guest do what hostmod's do (`entries`), and makes its ways to change a store safe (`changes`).
 """
 
-import hostmod._ffi.changes  # noqa: F401  # for what it does to wasmtime-py
+from hostmod._ffi import changes
 from hostmod._ffi.entries import entries_raise_original
 from hostmod._ffi.library import (
     CALLBACK,
@@ -64,6 +64,7 @@ __all__ = [
     "bytes_argument",
     "caller_context",
     "caller_export_get",
+    "changes",
     "context_address",
     "core_name",
     "define_callback",

@@ -15,11 +15,11 @@ from typing import Any
 import wasmtime
 
 from hostmod._ffi import moving, stores, windows
-from hostmod.errors import StoreBusyError, ViewEscapedError
+from hostmod.errors import StoreBusyError
 
 
-def _init(store: wasmtime.Store, *arguments: Any, **keywords: Any) -> None:
-    _original_init(store, *arguments, **keywords)
+def _init(store: wasmtime.Store, engine: wasmtime.Engine | None = None, data: object = None) -> None:
+    _original_init(store, engine, data)
     stores.guard_of(store)
 
 
@@ -28,28 +28,30 @@ _original_init = wasmtime.Store.__init__
 
 def _close(store: wasmtime.Store) -> None:
     state = vars(store)
-    pointer = state.get("_Store__context")
-    if not pointer:
-        return  # it is closed, or another thread is closing it, or it was never opened
+    if "_Store__context" not in state:
+        return  # it was never opened
     guard = stores.guard_of(store)
-    context = ctypes.addressof(pointer.contents)
+    pointer = state["_Store__context"]
+    if not pointer:
+        return  # it is closed, or another thread is closing it
     if guard.depth:
         raise StoreBusyError(
             "Store.close", "its guest is running", "a store that is not in use", "close it after the call"
         )
     # Closed for everyone else from here on: other threads run while wasmtime deletes it.
     state["_Store__context"] = None
+    context = ctypes.addressof(pointer.contents)
     try:
-        windows.end_windows(store, context)
-        where = stores.held(context)
-        if where is not None:
-            raise ViewEscapedError(where)
+        if "_hostmod_windows" in state:
+            windows.end_windows(store, context)
+        if stores.escapes:
+            stores.refuse_held(context)
     except BaseException:
         state["_Store__context"] = pointer
         if sys.is_finalizing():
             return
         raise
-    stores.forget(context)
+    stores.opened.pop(context, None)
     _original_close(store)
 
 
@@ -98,7 +100,7 @@ def _one_at_a_time(owner: type, name: str, change: Callable[..., Any] | None = N
 
 
 # A callback that has to keep a store as it is finds it among those that are guarded: so all are.
-wasmtime.Store.__init__ = _init  # type: ignore[method-assign]  # does what it did, and then that
+wasmtime.Store.__init__ = _init  # type: ignore[method-assign,assignment]  # does what it did, and then that
 wasmtime.Store.close = _close  # type: ignore[method-assign,assignment]  # does what it did, if that is safe
 _one_at_a_time(wasmtime.Memory, "grow", _grow)
 for _owner, _name in (

@@ -30,7 +30,7 @@ class Guard:
 new_guard: Callable[[], Any] = Guard
 """Makes what guards a store; the C trampoline puts its own here, which has the same attributes."""
 
-_open: dict[int, weakref.ref[wasmtime.Store]] = {}
+opened: dict[int, weakref.ref[wasmtime.Store]] = {}
 """The guarded stores that are open, by the addresses of their contexts: wasmtime gives a callback no more than that.
 Law 5 asks for no registries: this one owns nothing, and closing a store takes it out."""
 
@@ -45,7 +45,7 @@ def guard_of(store: Any) -> Any:
         return new_guard()  # a Caller's: its thread is inside already
     pointer = state["_Store__context"]
     if pointer:
-        _open[ctypes.addressof(pointer.contents)] = weakref.ref(store)
+        opened[ctypes.addressof(pointer.contents)] = weakref.ref(store)
     return state.setdefault("_hostmod_guard", new_guard())
 
 
@@ -66,7 +66,7 @@ def open_context(store: Any) -> int:
 
 def store_of(context: int) -> wasmtime.Store | None:
     """Return the open store with a context of this address, or None for one that was never guarded."""
-    reference = _open.get(context)
+    reference = opened.get(context)
     return None if reference is None else reference()
 
 
@@ -91,12 +91,7 @@ def engine_of(store: Any) -> wasmtime.Engine | None:
     return None if owner is None else owner.engine
 
 
-def forget(context: int) -> None:
-    """Take a store that closes out of those that are open."""
-    _open.pop(context, None)
-
-
-_escapes: dict[int, tuple[weakref.ref[Any], int, str, wasmtime.Store | None]] = {}
+escapes: dict[int, tuple[weakref.ref[Any], int, str, wasmtime.Store | None]] = {}
 """What shows a store's memory and could not be ended, with the store, which has to stay for as long. Law 5 asks for no
 registries: this one is emptied by whoever kept the view, the moment they let it go."""
 
@@ -109,16 +104,18 @@ def hold_store(context: int, array: Any, where: str) -> None:
         raise ViewEscapedError(where)
 
     def let_go(reference: weakref.ref[Any]) -> None:
-        _, _, _, mine = _escapes.pop(id(reference))
-        if mine is not None and not any(other is mine for *_, other in list(_escapes.values())):
+        _, _, _, mine = escapes.pop(id(reference))
+        if mine is not None and not any(other is mine for *_, other in list(escapes.values())):
             vars(mine).pop("_context", None)
 
     reference = weakref.ref(array, let_go)
-    _escapes[id(reference)] = reference, context, where, store
+    escapes[id(reference)] = reference, context, where, store
     if store is not None:
         vars(store)["_context"] = refuse
 
 
-def held(context: int) -> str | None:
-    """Say whose view keeps a store from closing, or None."""
-    return next((where for _, other, where, _ in list(_escapes.values()) if other == context), None)
+def refuse_held(context: int) -> None:
+    """Raise ViewEscapedError if a store is held."""
+    for _, other, where, _ in list(escapes.values()):
+        if other == context:
+            raise ViewEscapedError(where)

@@ -47,7 +47,7 @@ class Window:
             raise ValueError
         return context
 
-    uninterruptible_entry(_as_parameter_)
+    uninterruptible_entry(_as_parameter_)  # type: ignore[arg-type]  # a function
     _as_parameter_ = property(_as_parameter_)  # type: ignore[assignment]  # as ctypes has it
 
     def place(self) -> tuple[int, int]:

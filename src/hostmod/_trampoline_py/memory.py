@@ -34,7 +34,7 @@ class CallMemory(Memory):
     _frame: Frame | None
     _owner: int
 
-    __reduce_ex__ = not_copied  # type: ignore[assignment]  # never returns
+    __reduce_ex__ = not_copied
 
     def _of_call(self) -> Frame:
         """Return the frame of the call; StaleMemoryError after it, StoreBusyError in another thread."""
