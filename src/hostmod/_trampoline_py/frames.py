@@ -39,6 +39,8 @@ class Slots:
             setattr(self, name, raw.cast(name))  # type: ignore[call-overload]  # a format character from the table
 
 
+_NOTHING_SEEN = memoryview(b"")
+
 FREE = 3
 """References to `Frame.whole`, and to `Frame.buffer`, while nobody has a view: the frame, its window, the argument."""
 
@@ -88,7 +90,7 @@ class Frame(Slots):
         self.key = b""
         self.size = -1
         self.whole: Any = None
-        self.window = memoryview(b"")
+        self.window = _NOTHING_SEEN
         self.buffer: Any = None
         self.outlived: list[Any] = []
 
@@ -107,20 +109,23 @@ class Frame(Slots):
             if kind == _ffi.EXTERN_SHAREDMEMORY:
                 _ffi.extern_delete(self.item_address)
             raise no_memory(self.locator.where, self.locator.name, kind)
-        self.context = _ffi.caller_context(self.caller)
-        self.context_argument = _ffi.address_argument(self.context)
-        size = _ffi.memory_data_size(self.context, self.memory_address)
-        base = _ffi.memory_data(self.context, self.memory_address) or 0
+        context = _ffi.caller_context(self.caller)
+        context_argument = _ffi.address_argument(context)
+        size = _ffi.memory_data_size(context, self.memory_address)
+        base = _ffi.memory_data(context, self.memory_address) or 0
         if self.whole is not None and self.is_shown():
             # It grew while views of it are out: they stay if it stayed where it was, or had nothing to show.
             moved = self.size > 0 and ctypes.addressof(self.whole) != base
             self.forget()
             if moved and _ffi.release_views(self.outlived.pop(), moved=True):
                 raise ViewEscapedError(self.locator.where)
-        self.whole = _ffi.array_at(base, size) if size else (ctypes.c_ubyte * 0)()
-        self.renew()
-        self.size = size
-        self.key = key
+        whole = _ffi.array_at(base, size) if size else (ctypes.c_ubyte * 0)()
+        window = memoryview(whole).cast("B")
+        (buffer,) = gc.get_referents(window)
+        # Without a call in between, so that no signal leaves half of one memory with half of another.
+        self.context, self.context_argument = context, context_argument
+        self.whole, self.window, self.buffer = whole, window, buffer
+        self.size, self.key = size, key
 
     def is_shown(self) -> bool:
         """Whether anyone has a view of the memory, or the array that it is of."""
@@ -128,17 +133,17 @@ class Frame(Slots):
 
     def renew(self) -> None:
         """Look at the memory through a buffer of its own: one that no view shares, not even one that has ended."""
-        self.window.release()
-        self.window = memoryview(self.whole).cast("B")
-        (self.buffer,) = gc.get_referents(self.window)
+        window = memoryview(self.whole).cast("B")
+        (buffer,) = gc.get_referents(window)
+        self.window, self.buffer = window, buffer
 
     def forget(self) -> None:
         """Let go of the memory found last; it is found again when it is needed. What showed it is `outlived`."""
-        self.outlived.append(self.whole)
-        self.size = -1
+        whole, window = self.whole, self.window
         self.whole = self.buffer = None
-        self.window.release()
-        self.window = memoryview(b"")
+        self.window, self.size = _NOTHING_SEEN, -1
+        self.outlived.append(whole)
+        window.release()
 
     def check_moved(self) -> None:
         """End what the call under way has lent, if the memory is no longer where it was."""

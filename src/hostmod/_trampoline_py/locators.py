@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from hostmod import _ffi
-from hostmod._trampoline_py.frames import NOTHING, Frame, no_memory
+from hostmod._trampoline_py.frames import NOTHING, OTHER_STORE, Frame, no_memory
 from hostmod.errors import MemoryAccessError
 
 
@@ -53,9 +53,7 @@ class FixedLocator(Locator):
 
     def locate(self, frame: Frame) -> None:
         if _ffi.caller_context(frame.caller) != self._context():
-            raise MemoryAccessError(
-                self.where, "the memory given when linking belongs to another store", self.name
-            )
+            raise no_memory(self.where, self.name, OTHER_STORE)
         if frame.key != self._item:
             frame.item[:] = self._item
         elif frame.size == _ffi.prepared_data_size(frame.context_argument, frame.memory_argument):
