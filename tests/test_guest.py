@@ -23,6 +23,7 @@ from hostmod import (
     export,
     function,
 )
+from hostmod.guest import export_caller
 from hostmod.types import (
     Array,
     Bool,
@@ -678,3 +679,64 @@ def test_a_module_of_another_engine_is_taken_over() -> None:
     for _ in range(2):
         with hostmod.instantiate(module) as guest:
             assert guest.exports.answer() == 42
+
+
+def test_an_instance_of_another_store_is_refused() -> None:
+    class Typed(GuestModule):
+        @export
+        def one(self) -> Int32: ...
+
+    text = '(module (func (export "one") (result i32) (i32.const 1)))'
+    engine = wasmtime.Engine()
+    with hostmod.instantiate(text, engine=engine) as guest, wasmtime.Store(engine) as other:
+        with pytest.raises(LinkError, match="Typed: an instance of another store"):
+            Typed(other, guest.instance)
+        function = guest.instance.exports(guest.store)["one"]
+        assert isinstance(function, wasmtime.Func)
+        with pytest.raises(LinkError, match="one: a function of another store"):
+            export_caller("one", other, function)
+        assert Typed(guest.store, guest.instance).one() == 1
+
+
+def test_an_allocator_without_room_is_said() -> None:
+    class Typed(GuestModule):
+        @export
+        def sum(self, data: Bytes) -> Uint32: ...
+
+    text = """(module (memory (export "memory") 1) (data (i32.const 0) "constants")
+      (func (export "sum") (param i32 i32) (result i32) (i32.const 0))
+      (func (export "malloc") (param i32) (result i32) (i32.const 0)))"""
+    with hostmod.instantiate(text) as guest:
+        typed = Typed(guest.store, guest.instance)
+        with pytest.raises(ConversionError, match=r"Typed\.sum: malloc\(3\) returned 0, expected"):
+            typed.sum(memoryview(b"abc"))
+        assert guest.memory.read(0, 9) == b"constants"
+        assert typed.sum(memoryview(b"")) == 0
+
+
+class Fails(HostModule, name="fails"):
+    """Raises."""
+
+    @function
+    def fail(self) -> None:
+        raise KeyError("the original")
+
+
+def test_a_free_that_fails_replaces_nothing() -> None:
+    class Typed(GuestModule):
+        @export
+        def run(self, text: String) -> None: ...
+
+        @export
+        def quiet(self, text: String) -> None: ...
+
+    text = """(module (import "fails" "fail" (func $fail)) (memory (export "memory") 1)
+      (func (export "malloc") (param i32) (result i32) (i32.const 64))
+      (func (export "free") (param i32) unreachable)
+      (func (export "run") (param i32 i32) (call $fail)) (func (export "quiet") (param i32 i32)))"""
+    with hostmod.instantiate(text, Fails) as guest:
+        typed = Typed(guest.store, guest.instance)
+        with pytest.raises(KeyError, match="the original"):
+            typed.run("abc")
+        with pytest.raises(wasmtime.Trap, match="unreachable"):
+            typed.quiet("abc")

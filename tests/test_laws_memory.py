@@ -784,9 +784,17 @@ def test_a_guest_type_may_let_the_memory_grow_between_two_parameters(moving: boo
 MOVES = """
 import wasmtime, hostmod
 from hostmod import HostModule, function
-from hostmod.types import Bytes, Caller, Int32
+from hostmod.types import Bytes, Caller, Int32, String
 from wat import passing
 import sys
+
+class Typed(hostmod.GuestModule):
+    @hostmod.export
+    def grow_for(self, text: String) -> Int32: ...
+
+class Plain(hostmod.GuestModule):
+    @hostmod.export
+    def grow_by(self, pages: Int32) -> None: ...
 
 class Move(HostModule, name="move"):
     how = ""
@@ -806,6 +814,10 @@ class Move(HostModule, name="move"):
                 caller["memory"].grow(caller.raw, 4000)
             elif self.how == "guest memory":
                 guest.memory.grow(4000)
+            elif self.how == "typed":
+                Typed(guest.store, guest.instance).grow_for("abc")
+            elif self.how == "typed, by the caller":
+                Plain(caller.raw, guest.instance).grow_by(4000)
             elif self.how == "nested":
                 guest.exports.grow_and_look(4000)
         finally:
@@ -825,7 +837,9 @@ class Move(HostModule, name="move"):
                 return 1
         raise AssertionError("a view of memory that has gone is in use")
 
-more = '''(func (export "grow") (param i32) (drop (memory.grow (local.get 0))))
+more = '''(func (export "grow") (export "grow_by") (param i32) (drop (memory.grow (local.get 0))))
+(func (export "malloc") (param i32) (result i32) (i32.const 1024))
+(func (export "grow_for") (param i32 i32) (result i32) (memory.grow (i32.const 4000)))
 (func (export "grow_and_look") (param i32) (drop (memory.grow (local.get 0))) (drop (call $look)))'''
 config = wasmtime.Config()
 config.memory_reservation = config.memory_reservation_for_growth = config.memory_guard_size = 0
@@ -843,5 +857,14 @@ for how in sys.argv[1:]:
 
 
 def test_no_view_shows_where_a_memory_was_before_it_moved() -> None:
-    ways = ["hostmod", "wasmtime", "caller", "memory", "guest memory", "nested"]
+    ways = [
+        "hostmod",
+        "wasmtime",
+        "caller",
+        "memory",
+        "guest memory",
+        "typed",
+        "typed, by the caller",
+        "nested",
+    ]
     assert run_apart(MOVES, *ways) == "".join(f"{way} fine\n" for way in ways)

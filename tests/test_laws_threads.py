@@ -13,9 +13,9 @@ import wasmtime
 from wat import passing, run_apart
 
 import hostmod
-from hostmod import HostModule, StoreBusyError, function
+from hostmod import HostModule, StoreBusyError, function, trampoline
 from hostmod.guest import export_caller
-from hostmod.types import Bytes, Int32, String, Uint32
+from hostmod.types import Bytes, Caller, Int32, Pointer, String, Uint32
 
 THREADS = 8
 
@@ -168,6 +168,78 @@ def test_the_thread_inside_a_store_can_enter_it_again() -> None:
         again.guest = guest
         assert guest.exports.outer() == 4
     del again.guest
+
+
+CHANGES: dict[str, Callable[[hostmod.Guest], object]] = {
+    "growing its memory": lambda guest: guest.memory.grow(1),
+    "reading its memory": lambda guest: guest.memory.read(0, 1),
+    "collecting": lambda guest: guest.store.gc(),
+    "a new memory": lambda guest: wasmtime.Memory(guest.store, wasmtime.MemoryType(wasmtime.Limits(1, 1))),
+    "a new global": lambda guest: wasmtime.Global(
+        guest.store, wasmtime.GlobalType(wasmtime.ValType.i32(), False), wasmtime.Val.i32(0)
+    ),
+    "closing": lambda guest: guest.close(),
+}
+
+
+def test_a_store_that_runs_is_changed_by_no_other_thread() -> None:
+    inside, done = threading.Event(), threading.Event()
+
+    class Waits(HostModule, name="waits"):
+        @function
+        def wait(self) -> None:
+            inside.set()
+            assert done.wait(30)
+
+    with hostmod.instantiate(passing(Waits), Waits) as guest:
+        guest.memory.read(0, 1)
+        thread = threading.Thread(target=guest.exports.wait)
+        thread.start()
+        assert inside.wait(30)
+        try:
+            for change in CHANGES.values():
+                with pytest.raises(StoreBusyError):
+                    change(guest)
+        finally:
+            done.set()
+            thread.join()
+        for change in CHANGES.values():  # closing last
+            change(guest)
+
+
+@pytest.mark.skipif(
+    trampoline.active.NAME != "py", reason="the C trampoline looks at the call's thread elsewhere"
+)
+def test_what_a_call_lent_is_of_no_use_to_another_thread() -> None:
+    class Lends(HostModule, name="lends"):
+        def __init__(self) -> None:
+            self.said: list[BaseException] = []
+
+        @function
+        def lend(self, at: Pointer[Uint32], caller: Caller) -> Uint32:
+            uses: list[Callable[[], object]] = [
+                at.load,
+                lambda: at.memory.view(0, 1),
+                lambda: caller.raw,
+                lambda: caller.memory.size,
+            ]
+
+            def work() -> None:
+                for use in uses:
+                    with pytest.raises(StoreBusyError, match="in a thread that its call is not in") as caught:
+                        use()
+                    self.said.append(caught.value)
+
+            thread = threading.Thread(target=work)
+            thread.start()
+            thread.join()
+            return at.load()
+
+    lends = Lends()
+    with hostmod.instantiate(passing(Lends), lends) as guest:
+        guest.memory.write(8, b"\x07")
+        assert guest.exports.lend(8) == 7
+    assert len(lends.said) == 4
 
 
 def test_a_call_that_raised_leaves_its_store_free_for_other_threads() -> None:
@@ -338,3 +410,57 @@ print("fine")
 
 def test_a_signal_that_a_host_function_raises_reaches_the_caller() -> None:
     assert run_apart(WITHIN) == "fine\n"
+
+
+STORM = """
+import signal, sys, time
+import hostmod
+from hostmod import HostModule, _ffi, function
+from hostmod.types import Bytes, Int32
+from wat import passing
+
+class Host(HostModule, name="host"):
+    @function
+    def inner(self) -> Int32:
+        return 1
+
+    @function
+    def outer(self, data: Bytes) -> Int32:
+        return call()
+
+armed = False
+
+def interrupt(*_):
+    if armed:
+        raise KeyboardInterrupt
+
+guest = hostmod.instantiate(passing(Host), Host)
+raw = guest.instance.exports(guest.store)
+call, run = {
+    "wasmtime": (lambda: raw["inner"](guest.store), lambda: call()),
+    "hostmod": (guest.exports.inner, lambda: call()),
+    "wasmtime under a view": (lambda: raw["inner"](guest.store), lambda: guest.exports.outer(0, 8)),
+    "hostmod under a view": (guest.exports.inner, lambda: guest.exports.outer(0, 8)),
+}[sys.argv[1]]
+guard = _ffi.guard_of(guest.store)
+sys.unraisablehook = lambda *_: None
+signal.signal(signal.SIGALRM, interrupt)
+hits, end = 0, time.monotonic() + 3
+while time.monotonic() < end and not guard.depth and not _ffi.watched:
+    try:
+        armed = True
+        signal.setitimer(signal.ITIMER_REAL, 0.00005 + hits % 37 * 0.000007)
+        for _ in range(200):
+            run()
+        armed = False
+    except KeyboardInterrupt:
+        armed = False
+        hits += 1
+print(guard.depth, _ffi.watched, _ffi.lent)
+guest.close()
+"""
+
+
+@pytest.mark.parametrize("way", ["wasmtime", "hostmod", "wasmtime under a view", "hostmod under a view"])
+def test_interrupts_leave_a_store_as_it_was(way: str) -> None:
+    assert run_apart(STORM, way) == "0 [] {}\n"

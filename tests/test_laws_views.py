@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import ctypes
 import functools
 import gc
@@ -190,6 +191,173 @@ def test_what_has_the_address_past_its_call_is_said_and_keeps_the_store_as_it_is
         guest.exports.answer()
 
 
+class Aliased:
+    """An object with a place for a view that has two names."""
+
+    __slots__ = ("view",)
+    view: object
+    again: Any
+
+
+Aliased.again = vars(Aliased)["view"]
+
+
+class Pretender:
+    """An object that says that it has what it refers to twice."""
+
+    def __init__(self, view: object) -> None:
+        object.__setattr__(self, "_view", view)
+
+    def __getattribute__(self, name: str) -> Any:
+        view = object.__getattribute__(self, "_view")
+        return {"a": view, "b": view} if name == "__dict__" else view
+
+
+class Both:
+    """An object with a place for a view, and a dict for another."""
+
+    __slots__ = ("__dict__", "view")
+
+    def __init__(self, view: object) -> None:
+        self.view = view
+        self.other = view
+
+
+class Refusing:
+    """An object that cannot be asked for anything."""
+
+    def __init__(self, view: object) -> None:
+        object.__setattr__(self, "_view", view)
+
+    def __getattribute__(self, name: str) -> Any:
+        raise RuntimeError(f"no {name}")
+
+
+class Equal(type):
+    """A metaclass of classes that are equal to all others."""
+
+    def __eq__(cls, other: object) -> bool:
+        raise RuntimeError("not to be compared")
+
+    __hash__ = None  # type: ignore[assignment]  # nor to be looked up
+
+
+class Odd(metaclass=Equal):
+    """An object whose class cannot be compared."""
+
+    def __init__(self, view: object) -> None:
+        self.view = view
+
+
+def _beside(make: Callable[[Any], Any]) -> Callable[[memoryview], Any]:
+    """Keep an array, and the view that it has its address from, in an object."""
+
+    def keep(data: memoryview) -> Any:
+        array = numpy.asarray(data)
+        return array, make(array.base)
+
+    return keep
+
+
+def _aliased(view: object) -> Aliased:
+    made = Aliased()
+    made.view = view
+    return made
+
+
+MISLEADING: dict[str, Callable[[Any], Any]] = {
+    "a slot of two names": _aliased,
+    "an invented dict": Pretender,
+    "a slot and a dict": Both,
+    "no attributes": Refusing,
+    "a class without comparison": Odd,
+    "no object at all": lambda view: None,
+}
+
+
+@pytest.mark.parametrize("what", MISLEADING)
+def test_no_object_can_make_an_array_look_let_go(what: str) -> None:
+    keeper = Keeper(_beside(MISLEADING[what]))
+    guest = guest_of(keeper)
+    with pytest.raises(ViewEscapedError):
+        guest.exports.bytes(0, 8)
+    with pytest.raises(ViewEscapedError):
+        guest.close()
+    assert keeper.kept[0][0].tobytes() == b"abcdefgh"
+    keeper.kept.clear()
+    guest.close()
+
+
+def test_views_in_odd_objects_are_of_no_use_after_their_call() -> None:
+    for make in (Refusing, Odd, Both, _aliased):
+        keeper = Keeper(lambda data, make=make: (data, make(data)))  # type: ignore[misc]  # bound early
+        with guest_of(keeper) as guest:
+            guest.exports.bytes(0, 8)
+            with pytest.raises(ValueError, match="released"):
+                keeper.kept[0][0][0]
+
+
+ESCAPE = """
+import gc, sys, weakref
+import numpy
+import hostmod
+from hostmod import HostModule, ViewEscapedError, function
+from hostmod.types import Bytes
+from wat import passing
+
+kept = []
+
+class Keeper(HostModule, name="keeper"):
+    @function
+    def keep(self, data: Bytes) -> None:
+        kept.append(numpy.frombuffer(data, numpy.uint8))
+
+guest = hostmod.instantiate(passing(Keeper), Keeper)
+guest.memory.write(0, b"abcdefgh")
+
+class Lazy:
+    @property
+    def __class__(self):
+        raise RuntimeError("not set up")
+
+def dead():
+    return weakref.proxy(Lazy())
+
+ways = {"nothing": lambda: None, "a dead proxy": dead, "a lazy object": Lazy, "a frozen heap": gc.freeze}
+around = ways[sys.argv[1]]()
+enter = guest.exports.keep if sys.argv[2] == "hostmod" else (
+    lambda *arguments: guest.instance.exports(guest.store)["keep"](guest.store, *arguments))
+for attempt in range(2):
+    try:
+        enter(0, 8)
+        print("not said")
+    except ViewEscapedError:
+        pass
+    try:
+        guest.close()
+        print("closed")
+    except ViewEscapedError:
+        print(bytes(kept[-1]))
+"""
+
+
+@pytest.mark.parametrize("way", ["hostmod", "wasmtime"])
+@pytest.mark.parametrize("around", ["nothing", "a dead proxy", "a lazy object", "a frozen heap"])
+def test_what_else_is_in_the_process_hides_no_array(around: str, way: str) -> None:
+    assert run_apart(ESCAPE, around, way).splitlines() == ["b'abcdefgh'"] * 2
+
+
+def test_a_store_that_is_closed_leaves_nothing_behind() -> None:
+    from hostmod._ffi import stores
+
+    before = len(stores.opened)
+    for _ in range(10):
+        wasmtime.Store().close()
+        wasmtime.Store()
+    gc.collect()
+    assert len(stores.opened) <= before
+
+
 def test_of_two_arrays_both_have_to_go() -> None:
     keeper = Keeper(numpy.asarray)
     guest = guest_of(keeper)
@@ -264,6 +432,23 @@ def test_an_array_kept_with_an_errno_is_an_error_all_the_same() -> None:
     keeper.how = bytes
     assert guest.exports.refuses(0, 8) == 28
     guest.close()
+
+
+def test_a_number_that_shows_memory_is_returned_like_any_other() -> None:
+    class Number(HostModule, name="number"):
+        @function
+        def first(self, data: Array[Uint32]) -> Uint32:
+            return numpy.asarray(data)[:1].reshape(())  # type: ignore[return-value]  # it has __index__
+
+        @function
+        def both(self, at: Pointer[Uint32]) -> tuple[Uint32, Uint32]:
+            number = numpy.asarray(at.memory.view(at.offset, 4))[:1].reshape(())
+            return number, number  # type: ignore[return-value]  # it has __index__
+
+    with hostmod.instantiate(passing(Number), Number) as guest:
+        guest.memory.write(0, bytes([7, 0, 0, 0]))
+        assert guest.exports.first(0, 1) == 7
+        assert guest.exports.both(0) == (7, 7)
 
 
 def test_views_in_the_frames_of_what_was_raised_are_of_no_use() -> None:
@@ -407,6 +592,44 @@ def test_what_points_into_memory_is_stale_after_its_call(what: str) -> None:
         assert guest.memory.read(0, 16) == b"abcdefgh" * 2
     with pytest.raises(StaleMemoryError):
         use(objects.kept)
+
+
+class Copies(HostModule, name="copies"):
+    """Keeps copies of what ends with the call."""
+
+    def __init__(self) -> None:
+        self.kept: list[Any] = []
+
+    @function
+    def caller(self, caller: Caller) -> None:
+        self.kept.append(copy.copy(caller))
+
+    @function
+    def pointer(self, at: Pointer[Uint32]) -> None:
+        self.kept.append(copy.copy(at))
+        ways: list[Callable[[Any], object]] = [copy.copy, copy.deepcopy, pickle.dumps]
+        for way in ways:
+            with pytest.raises(StaleMemoryError, match="a copy of it would outlive its call"):
+                way(at.memory)
+
+
+@pytest.mark.parametrize("memory", ['(memory (export "memory") 1)', ""], ids=["a memory", "no memory"])
+def test_a_copy_of_a_caller_ends_with_its_call(memory: str) -> None:
+    copies = Copies()
+    with hostmod.instantiate(passing(Copies, memory=memory), copies) as guest:
+        guest.exports.caller()
+        with pytest.raises(StaleMemoryError):
+            copies.kept[0].get("memory")
+    with pytest.raises(StaleMemoryError):
+        copies.kept[0].raw  # noqa: B018  # asked for what it raises
+
+
+def test_a_copy_of_a_pointer_ends_with_its_call_and_its_memory_has_none() -> None:
+    copies = Copies()
+    with hostmod.instantiate(passing(Copies), copies) as guest:
+        guest.exports.pointer(8)
+        with pytest.raises(StaleMemoryError):
+            copies.kept[0].load()
 
 
 def test_what_the_raw_caller_gave_ends_with_its_call() -> None:
@@ -566,3 +789,140 @@ print("fine")
 
 def test_a_store_cannot_be_closed_by_what_its_guest_calls() -> None:
     assert run_apart(CLOSES) == "fine\n"
+
+
+# --------------------------------------------------------------------------------------------- a guest's memory outside
+
+
+SMALL = """
+import hostmod, signal, sys, threading, wasmtime
+
+config = wasmtime.Config()
+config.memory_reservation = config.memory_reservation_for_growth = 0
+config.memory_guard_size = 65536
+small = wasmtime.Engine(config)
+
+def at_once(do):
+    signal.signal(signal.SIGALRM, lambda *_: do())
+    signal.setitimer(signal.ITIMER_REAL, 0.01)
+"""
+
+
+def test_a_signal_s_handler_may_close_a_guest_whose_memory_is_searched() -> None:
+    source = """
+guest = hostmod.instantiate('(module (memory (export "memory") 2048))')
+memory = guest.memory
+at_once(guest.close)
+try:
+    while True:
+        memory.find(1, 0, 2**27)
+except hostmod.StaleMemoryError as error:
+    print(error)
+print(repr(memory))
+"""
+    told = run_apart(SMALL + source).splitlines()
+    assert told == [
+        "guest memory: its store is closed; use it before closing the guest",
+        "<guest memory, closed>",
+    ]
+
+
+def test_a_signal_s_handler_may_grow_a_memory_that_is_searched() -> None:
+    source = """
+guest = hostmod.instantiate('(module (memory (export "memory") 1024))', engine=small)
+grown = []
+at_once(lambda: grown.extend(guest.memory.grow(1) for _ in range(3)))
+while not grown:
+    try:
+        guest.memory.find(1, 0, 2**26)
+    except hostmod.SegmentationFault:
+        pass
+print(grown, len(guest.memory) // 65536)
+"""
+    assert run_apart(SMALL + source) == "[1024, 1025, 1026] 1027\n"
+
+
+def test_a_thread_that_reads_sees_the_store_close() -> None:
+    source = """
+sys.setswitchinterval(1e-6)
+for attempt in range(60):
+    guest = hostmod.instantiate('(module (memory (export "memory") 16))')
+    memory, go, said = guest.memory, threading.Event(), []
+
+    def read():
+        go.set()
+        try:
+            while True:
+                memory.read(0, 65536 * 8)
+        except ValueError as error:
+            said.append(error)
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    go.wait()
+    while True:
+        try:
+            guest.close()
+            break
+        except (hostmod.StoreBusyError, hostmod.ViewEscapedError):
+            pass
+    thread.join()
+    assert said
+print("closed")
+"""
+    assert run_apart(SMALL + source) == "closed\n"
+
+
+class Closing(int):
+    """A number that does something when it is compared."""
+
+    do: Callable[[], object]
+
+    def __ge__(self, other: object) -> bool:
+        self.do()
+        return True
+
+
+def test_an_offset_that_closes_the_guest_reads_nothing() -> None:
+    guest = hostmod.instantiate('(module (memory (export "memory") 4))')
+    memory = guest.memory
+    memory.read(0, 1)
+    offset = Closing(0)
+    offset.do = guest.close
+    with pytest.raises(ValueError, match=r"closed|released"):
+        memory.read(offset, 65536)
+
+
+def test_a_memory_that_is_in_use_at_the_moment_keeps_its_store() -> None:
+    guest = hostmod.instantiate('(module (memory (export "memory") 1))')
+    window = guest.memory._window()
+    part = window[0:8]
+    for _ in range(2):
+        with pytest.raises(ViewEscapedError):
+            guest.close()
+        with pytest.raises(ViewEscapedError):
+            guest.memory.grow(1)
+        assert bytes(part) == guest.memory.read(0, 8) == bytes(8)
+    del part
+    assert guest.memory.grow(1) == 1
+    with pytest.raises(ValueError, match="released"):
+        window[0]
+    guest.close()
+
+
+def test_what_is_left_of_a_closed_guest_says_that_it_is_closed() -> None:
+    guest = hostmod.instantiate('(module (memory (export "memory") 1) (func (export "late")))')
+    memory = guest.memory
+    guest.close()
+    uses: list[Callable[[], object]] = [
+        lambda: guest.exports.late,
+        lambda: memory.grow(1),
+        lambda: memory.read(0, 1),
+        lambda: memory.view(0, 1),
+        lambda: len(memory),
+    ]
+    for use in uses:
+        with pytest.raises(StaleMemoryError, match="closed"):
+            use()
+    assert repr(memory) == "<guest memory, closed>"
+    assert hostmod.instantiate('(module (memory (export "memory") 1))').memory != memory

@@ -528,3 +528,27 @@ def test_one_import_is_one_import() -> None:
     module = wasmtime.Module(wasmtime.Engine(), '(module (import "greeter" "leave" (func)))')
     with pytest.raises(LinkError, match="disagree about 1 import:"):
         Greeter.check(module)
+
+
+# ------------------------------------------------------------------------------------------ what does not go together
+
+
+def test_a_memory_of_another_store_is_refused_when_linking() -> None:
+    engine = wasmtime.Engine()
+    ours, theirs = wasmtime.Store(engine), wasmtime.Store(engine)
+    limits = wasmtime.MemoryType(wasmtime.Limits(1, 2))
+    memory = wasmtime.Memory(theirs, limits)
+    linker = wasmtime.Linker(engine)
+    with pytest.raises(LinkError, match="link: memory= is of another store than store="):
+        Greeter().link(linker, memory=memory, store=ours)
+    with pytest.raises(LinkError, match="link: store= is of another engine"):
+        Greeter().link(wasmtime.Linker(wasmtime.Engine()), memory=memory, store=theirs)
+    Greeter().link(linker, memory=memory, store=theirs)  # nothing had been defined
+
+
+def test_an_exported_function_is_of_a_store_of_the_linker_s_engine() -> None:
+    instance = Greeter.compile(wasmtime.Linker(wasmtime.Engine())).instantiate()
+    with pytest.raises(LinkError, match=r"greeter.exported_function: a store of another engine"):
+        instance.exported_function(wasmtime.Store(), "greet")
+    store = wasmtime.Store(instance.compiled.linker.engine)
+    assert instance.exported_function(store, "greet")() == 1

@@ -6,20 +6,23 @@ pure-Python trampoline would have done, so that results, errors and messages are
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import inspect
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Self
 
 import hostmod._trampoline_c as native  # in this form it says that there is no such module, where it was not built
 from hostmod import _ffi, _trampoline_py
 from hostmod._ffi import entries, moving, stores
-from hostmod._trampoline_py import bad_none, bad_tuple, bad_value, settle
+from hostmod._trampoline_py import bad_none, bad_tuple, bad_value, not_copied, settle
 from hostmod.errors import (
     ConversionError,
     ErrnoError,
     InternalError,
     InvalidStringError,
+    MemoryAccessError,
     SegmentationFault,
     StaleMemoryError,
     StoreBusyError,
@@ -218,7 +221,13 @@ def _bad_tuple(where: str, value: object, length: int) -> None:
 
 
 def _caller(memory: Memory, address: int) -> Caller:
-    return Caller(memory, lambda: _ffi.raw_caller(address))
+    return Caller(memory, partial(_raw_caller, memory, address))
+
+
+def _raw_caller(memory: Memory, address: int) -> Any:
+    with contextlib.suppress(MemoryAccessError):  # a guest without a memory can call all the same
+        memory.size  # noqa: B018  # asked for what it raises once the call has ended
+    return _ffi.raw_caller(address)
 
 
 def _fail(error: int, trap: int) -> None:
@@ -260,6 +269,7 @@ class CallMemory(native.CallMemory, Memory):
     """The calling guest's memory, for the time of one call."""
 
     __slots__ = ()
+    __reduce_ex__ = not_copied
 
 
 class NativePointer(native.PointerMethods, Pointer[Any]):

@@ -61,7 +61,8 @@ class HostModule(Declaration):
             store: the store of that `wasmtime.Memory`; needed with one only.
 
         Raises:
-            LinkError: the linker has one of the names already; nothing after it was defined.
+            LinkError: the linker has one of the names already; nothing after it was defined. Or linker, memory and
+                store do not belong together; nothing was.
         """
         cls = type(self)
         _define(linker, cls.functions, memory, store, cls._linkages, self)
@@ -304,6 +305,14 @@ def _linkage_of(
         raise LinkError(
             "link: memory= is a wasmtime.Memory, expected its store too; write link(linker, memory=memory, store=store)"
         )
+    if store.engine is not engine:
+        raise LinkError(
+            "link: store= is of another engine than the linker; write wasmtime.Linker(store.engine)"
+        )
+    if not _ffi.owns(store, memory._memory):
+        raise LinkError(
+            "link: memory= is of another store than store=, expected the store that it was made in"
+        )
     reference = weakref.ref(store)
 
     def context() -> int | None:
@@ -368,11 +377,17 @@ class ModuleInstance(Generic[M]):
     def exported_function(self, store: wasmtime.Store, name: str) -> Callable[..., Any]:
         """Return a function of this module as wasmtime knows it, for calls from Python with core values.
 
-        Each call binds this instance. KeyError if the module has no function of that name.
+        Each call binds this instance. KeyError if the module has no function of that name, LinkError if the store is of
+        another engine than the linker.
         """
         if name not in self.compiled.host_module.functions:
             known = ", ".join(sorted(self.compiled.host_module.functions))
             raise KeyError(f"{self.name} has no function {name!r}, it has {known}")
+        if _ffi.engine_of(store) not in (self.compiled.linker.engine, None):
+            raise LinkError(
+                f"{self.name}.exported_function: a store of another engine than the linker's, expected one of the "
+                "same; write wasmtime.Store(linker.engine)"
+            )
         found = self.compiled.linker.get(store, self.name, name)
         assert isinstance(found, wasmtime.Func)
 

@@ -1,9 +1,10 @@
 """The one place that knows wasmtime-py's private C structures: a file for each thing of wasmtime's, and this its face.
 
 It reaches wasmtime's C API through the library that wasmtime-py has loaded. Importing it makes wasmtime-py's own ways
-into a guest do what hostmod's do (`entries`).
+into a guest do what hostmod's do (`entries`), and makes its ways to change a store safe (`changes`).
 """
 
+from hostmod._ffi import changes
 from hostmod._ffi.entries import entries_raise_original
 from hostmod._ffi.library import (
     CALLBACK,
@@ -21,10 +22,18 @@ from hostmod._ffi.library import (
     prepared_export_get,
 )
 from hostmod._ffi.linkers import define_callback, linker_address, wasmtime_error
-from hostmod._ffi.moving import lent, moved, unwatch, watch, watched
+from hostmod._ffi.moving import lends, lent, moved, watched
 from hostmod._ffi.references import externref_from_raw, externrefs_to_raw
 from hostmod._ffi.signatures import core_name, function_type, type_address
-from hostmod._ffi.stores import context_address, guard_of, hold_store, open_context, raw_caller, store_of
+from hostmod._ffi.stores import (
+    context_address,
+    engine_of,
+    guard_of,
+    hold_store,
+    open_context,
+    owns,
+    raw_caller,
+)
 from hostmod._ffi.structures import (
     EXTERN_MEMORY,
     EXTERN_OF,
@@ -36,6 +45,7 @@ from hostmod._ffi.structures import (
 )
 from hostmod._ffi.traps import SPARE_MESSAGE, SPARE_TEXT, failure, raised, reraise, spares, trap
 from hostmod._ffi.views import array_at, release_views
+from hostmod._ffi.windows import Window
 
 __all__ = [
     "CALLBACK",
@@ -47,15 +57,18 @@ __all__ = [
     "SPARE_MESSAGE",
     "SPARE_TEXT",
     "WASMTIME_VERSION",
+    "Window",
     "address_argument",
     "addresses",
     "array_at",
     "bytes_argument",
     "caller_context",
     "caller_export_get",
+    "changes",
     "context_address",
     "core_name",
     "define_callback",
+    "engine_of",
     "entries_raise_original",
     "extern_delete",
     "externref_from_raw",
@@ -66,12 +79,14 @@ __all__ = [
     "function_type",
     "guard_of",
     "hold_store",
+    "lends",
     "lent",
     "linker_address",
     "memory_data",
     "memory_data_size",
     "moved",
     "open_context",
+    "owns",
     "prepared_data_size",
     "prepared_export_get",
     "raised",
@@ -80,11 +95,8 @@ __all__ = [
     "reraise",
     "size_of",
     "spares",
-    "store_of",
     "trap",
     "type_address",
-    "unwatch",
     "wasmtime_error",
-    "watch",
     "watched",
 ]

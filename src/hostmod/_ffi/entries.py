@@ -23,6 +23,7 @@ from wasmtime import _linker as wasmtime_linker
 
 from hostmod._ffi import moving, stores, traps
 from hostmod._ffi.moving import lent
+from hostmod._ffi.signals import uninterruptible_entry
 from hostmod._ffi.structures import WASMTIME_VERSION
 from hostmod.errors import StoreBusyError, ViewEscapedError
 
@@ -34,48 +35,54 @@ _TrapPointer = ctypes.POINTER(ffi.wasm_trap_t)
 class Entry:
     """A call of a guest by wasmtime-py."""
 
-    __slots__ = ("_guard", "_store", "_trap", "_watched")
+    __slots__ = ("_guard", "_reference", "_store", "_trap", "_watched")
 
     def __init__(self, store: Any) -> None:
         self._guard = stores.guard_of(store)
         self._store = store
         self._trap = _TrapPointer()
+        self._reference = ctypes.byref(self._trap)
         self._watched = 0
 
     def __enter__(self) -> Any:
         guard = self._guard
+        context = stores.context_address(self._store) if lent else 0
+        watch = context != 0 and moving.lends(context)
         me = get_ident()
         if guard.depth and guard.owner != me:
             raise StoreBusyError("wasmtime")
-        if lent:
-            context = stores.context_address(self._store)
-            self._watched = context if moving.watch(context) else 0
+        # From the check on no other thread has a turn and no signal is handled: __exit__ gives back all of it.
         guard.owner = me
         guard.depth += 1
-        return ctypes.byref(self._trap)
+        if watch:
+            self._watched = context
+            moving.watched += (context,)
+        return self._reference
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         self._guard.depth -= 1
+        if self._watched:
+            moving.watched.remove(self._watched)
         if error is not None or bool(self._trap) or self._watched or moving.native.lends():
-            left(self._store, self._trap, error, self._watched)
+            left(self._store, self._trap, error)
 
 
-def left(store: Any, trap: Any, error: BaseException | None, watched: int = 0) -> None:
+uninterruptible_entry(Entry.__exit__)  # type: ignore[arg-type]  # a function
+
+
+def left(store: Any, trap: Any, error: BaseException | None) -> None:
     """Raise what ended a call of a guest, if anything did, when there is no hostmod call in between.
 
     Args:
         store: whose guest it was.
         trap: a pointer to the trap that wasmtime gave, null for none.
         error: what wasmtime-py has raised.
-        watched: the context of the store, if views of its memory were lent when it was entered.
     """
     found = wasmtime.Trap._from_ptr(trap) if error is None and bool(trap) else error  # null is false
     moved_error: BaseException | None = None
     try:
-        if watched:
-            moving.unwatch(watched)
-        elif moving.native.lends():
-            moving.native.moved(stores.context_address(store))
+        if lent or moving.native.lends():
+            moving.moved(stores.open_context(store))
     except ViewEscapedError as raised:
         moved_error = raised
     if found is None:
@@ -145,30 +152,3 @@ def enter_by(entry: type) -> None:
 
 entries_raise_original = _install()
 """Whether wasmtime-py's own entries raise the host's exception (else: a Trap that says what was raised where)."""
-
-
-def _close(store: wasmtime.Store) -> None:
-    guard = vars(store).get("_hostmod_guard")
-    if guard is not None and guard.depth:
-        raise StoreBusyError(
-            "Store.close", "its guest is running", "a store that is not in use", "close it after the call"
-        )
-    _original_close(store)
-
-
-_original_close = wasmtime.Store.close
-
-
-def _grow(memory: wasmtime.Memory, store: Any, delta: int) -> int:
-    pages = _original_grow(memory, store, delta)
-    if lent or moving.native.lends():
-        moving.moved(stores.context_address(store))
-    return pages
-
-
-_original_grow = wasmtime.Memory.grow
-
-
-# A store that closes under its guest, and a memory that moves under a view, are freed memory in use.
-wasmtime.Store.close = _close  # type: ignore[method-assign,assignment]  # does what it did, if that is safe
-wasmtime.Memory.grow = _grow  # type: ignore[method-assign,assignment]  # and then ends views

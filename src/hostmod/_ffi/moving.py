@@ -19,8 +19,7 @@ watched: list[int] = []
 class _Nobody:
     """In the place of the C trampoline, where it is not."""
 
-    def lends(self) -> bool:
-        return False
+    lends = bool
 
     def moved(self, context: int) -> None: ...
 
@@ -29,18 +28,9 @@ native: Any = _Nobody()
 """The C trampoline: whether calls under way have lent views, and `moved` for those; set by it."""
 
 
-def watch(context: int) -> bool:
-    """Note that a store is about to run, if views of its memory are lent; returns whether to `unwatch` it."""
-    if any(frame.context == context for frame in list(lent.values())):
-        watched.append(context)
-        return True
-    return False
-
-
-def unwatch(context: int) -> None:
-    """A store that was watched has come back."""
-    watched.remove(context)
-    moved(context)
+def lends(context: int) -> bool:
+    """Whether calls under way have lent views of a store's memory: if it runs, its context is to be `watched`."""
+    return any(frame.context == context for frame in list(lent.values()))
 
 
 def moved(context: int) -> None:

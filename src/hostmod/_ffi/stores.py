@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import gc
-import sys
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -32,6 +30,10 @@ class Guard:
 new_guard: Callable[[], Any] = Guard
 """Makes what guards a store; the C trampoline puts its own here, which has the same attributes."""
 
+opened: dict[int, weakref.ref[wasmtime.Store]] = {}
+"""The guarded stores that are open, by the addresses of their contexts: wasmtime gives a callback no more than that.
+Law 5 asks for no registries: this one owns nothing, and closing a store takes it out."""
+
 
 def guard_of(store: Any) -> Any:
     """Return the `Guard` of a store, kept with the store."""
@@ -41,6 +43,9 @@ def guard_of(store: Any) -> Any:
         return guard
     if "_Store__context" not in state:
         return new_guard()  # a Caller's: its thread is inside already
+    pointer = state["_Store__context"]
+    if pointer:
+        opened[ctypes.addressof(pointer.contents)] = weakref.ref(store)
     return state.setdefault("_hostmod_guard", new_guard())
 
 
@@ -60,40 +65,57 @@ def open_context(store: Any) -> int:
 
 
 def store_of(context: int) -> wasmtime.Store | None:
-    """Find the Python object of a store by the address of its context, or None if there is none."""
-    for found in gc.get_objects():
-        if isinstance(found, wasmtime.Store):
-            pointer = getattr(found, "_Store__context", None)
-            if pointer and ctypes.addressof(pointer.contents) == context:
-                return found
-    return None
+    """Return the open store with a context of this address, or None for one that was never guarded."""
+    reference = opened.get(context)
+    return None if reference is None else reference()
 
 
-_escapes: dict[int, tuple[weakref.ref[Any], wasmtime.Store]] = {}
+def owns(store: Any, item: Any) -> bool:
+    """Whether one of wasmtime's structures is of a store: given one of another's, wasmtime ends the process."""
+    owner = store_of(context_address(store)) or store
+    number = vars(owner).get("_hostmod_number")
+    if number is None:
+        # What is of a store has its number, and the store itself does not tell it.
+        made = wasmtime.Global(store, wasmtime.GlobalType(wasmtime.ValType.i32(), False), wasmtime.Val.i32(0))
+        number = vars(owner)["_hostmod_number"] = _number_in(made._global)
+    return _number_in(item) == number
+
+
+def _number_in(item: Any) -> int:
+    return ctypes.c_uint64.from_buffer(item).value
+
+
+def engine_of(store: Any) -> wasmtime.Engine | None:
+    """Return the engine of a store, or of a Caller's store; None if that is not known."""
+    owner = store if isinstance(store, wasmtime.Store) else store_of(context_address(store))
+    return None if owner is None else owner.engine
+
+
+escapes: dict[int, tuple[weakref.ref[Any], int, str, wasmtime.Store | None]] = {}
 """What shows a store's memory and could not be ended, with the store, which has to stay for as long. Law 5 asks for no
 registries: this one is emptied by whoever kept the view, the moment they let it go."""
 
 
-def hold_store(store: wasmtime.Store | None, array: Any, where: str) -> None:
+def hold_store(context: int, array: Any, where: str) -> None:
     """Keep a store alive, and from running and closing, for as long as `array`, which shows its memory, is alive."""
-    if store is None:
-        return
-    attributes = vars(store)
+    store = store_of(context)
 
     def refuse(*_: object) -> Any:
         raise ViewEscapedError(where)
 
-    def keep(_: object) -> None:
-        if not sys.is_finalizing():
-            raise ViewEscapedError(where)
-
     def let_go(reference: weakref.ref[Any]) -> None:
-        _, mine = _escapes.pop(id(reference))
-        if not any(other is mine for _, other in list(_escapes.values())):
+        _, _, _, mine = escapes.pop(id(reference))
+        if mine is not None and not any(other is mine for *_, other in list(escapes.values())):
             vars(mine).pop("_context", None)
-            vars(mine).pop("_delete", None)
 
     reference = weakref.ref(array, let_go)
-    _escapes[id(reference)] = reference, store
-    attributes["_context"] = refuse
-    attributes["_delete"] = keep
+    escapes[id(reference)] = reference, context, where, store
+    if store is not None:
+        vars(store)["_context"] = refuse
+
+
+def refuse_held(context: int) -> None:
+    """Raise ViewEscapedError if a store is held."""
+    for _, other, where, _ in list(escapes.values()):
+        if other == context:
+            raise ViewEscapedError(where)

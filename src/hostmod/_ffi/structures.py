@@ -31,6 +31,14 @@ if ctypes.sizeof(ffi.wasmtime_val_raw_t) != RAW_SIZE:
     )
 
 
+for _name in ("func", "global", "instance", "memory_anon_0"):
+    if getattr(ffi, f"wasmtime_{_name}").store_id.offset != 0:
+        raise InternalError(
+            f"wasmtime {WASMTIME_VERSION}: wasmtime_{_name} does not start with its store's number; "
+            "use a version of wasmtime that hostmod names in its requirements"
+        )
+
+
 def size_of(name: str) -> int:
     """Size of one of wasmtime's structures as wasmtime-py defines it, or with a dot the offset of a member."""
     structure, _, member = name.partition(".")

@@ -18,6 +18,7 @@ from hostmod._trampoline_py.guest import guest_caller
 from hostmod._trampoline_py.guest_source import render_guest
 from hostmod._trampoline_py.host import HostThunk, define_all
 from hostmod._trampoline_py.host_source import render_host
+from hostmod._trampoline_py.memory import not_copied
 from hostmod._trampoline_py.values import StructError, bad_none, bad_tuple, bad_value, checked_words
 
 NAME: str = "py"
@@ -33,6 +34,7 @@ __all__ = [
     "define_all",
     "guest_caller",
     "no_memory",
+    "not_copied",
     "render_guest",
     "render_host",
     "settle",

@@ -10,8 +10,8 @@ import traceback
 from typing import Any
 
 from hostmod import _ffi
+from hostmod._ffi.signals import uninterruptible_entry
 from hostmod._trampoline_py.frames import Frame
-from hostmod._trampoline_py.signals import uninterruptible_entry
 from hostmod.errors import ViewEscapedError
 from hostmod.types.reference import Caller
 
@@ -82,15 +82,19 @@ def _settle(whole: Any, context: int, where: str, error: BaseException | bool | 
     """
     if error is True:
         return _ffi.release_views(whole, moved=True)
-    held = _still_shown(whole)
-    if held and isinstance(error, BaseException):
-        traceback.clear_frames(error.__traceback__)
+    try:
         held = _still_shown(whole)
+        if held and isinstance(error, BaseException):
+            traceback.clear_frames(error.__traceback__)
+            held = _still_shown(whole)
+        if held:
+            gc.collect()  # an array in a reference cycle is nobody's
+            held = _still_shown(whole)
+    except BaseException:
+        _ffi.hold_store(context, whole, where)  # as long as nobody knows better
+        raise
     if held:
-        gc.collect()  # an array in a reference cycle is nobody's
-        held = _still_shown(whole)
-    if held:
-        _ffi.hold_store(_ffi.store_of(context), whole, where)
+        _ffi.hold_store(context, whole, where)
         if isinstance(error, BaseException):
             error.add_note(str(ViewEscapedError(where)))
     return held

@@ -9,11 +9,12 @@ from collections.abc import Callable
 from typing import Any
 
 from hostmod import _ffi
+from hostmod._ffi import moving
 from hostmod._generated import compile_source
 from hostmod._trampoline_py.frames import Slots
 from hostmod._trampoline_py.guest_source import render_guest
 from hostmod._trampoline_py.values import StructError, bad_value, put_words
-from hostmod.errors import ErrnoError, StaleMemoryError, StoreBusyError
+from hostmod.errors import ErrnoError, StaleMemoryError, StoreBusyError, ViewEscapedError
 from hostmod.plan import Plan
 
 
@@ -61,6 +62,7 @@ _NAMES: dict[str, Any] = {
     "ErrnoError": ErrnoError,
     "StoreBusyError": StoreBusyError,
     "StructError": StructError,
+    "ViewEscapedError": ViewEscapedError,
     "bad_value": bad_value,
     "closed": closed,
     "externref_from_raw": _ffi.externref_from_raw,
@@ -69,11 +71,12 @@ _NAMES: dict[str, Any] = {
     "get_ident": threading.get_ident,
     "headroom": headroom,
     "index": operator.index,
+    "lends": _ffi.lends,
     "lent": _ffi.lent,
+    "moved": _ffi.moved,
     "put_words": put_words,
     "reraise": _ffi.reraise,
-    "unwatch": _ffi.unwatch,
-    "watch": _ffi.watch,
+    "watched": _ffi.watched,
 }
 """What the generated code calls."""
 
@@ -110,6 +113,7 @@ def guest_caller(
         function=ctypes.addressof(structure),
         keep=(store, function, structure),
         guard=_ffi.guard_of(store),
+        native_lends=moving.native.lends,
         WORDS=words,
         invoke=_ffi.func_call_unchecked_held if hold else _ffi.func_call_unchecked,
     )

@@ -29,22 +29,30 @@ def render_guest(plan: Plan) -> tuple[str, dict[str, Any]]:
     store_values(source, plan.params, names, where, "s")
     source.add(
         "headroom()",
+        "here = context_of() if lent else 0",
+        "watching = here != 0 and lends(here)",
         "me = get_ident()",
         "if guard.depth and guard.owner != me:",
         f"    raise StoreBusyError({where})",
+        # From the check on no other thread has a turn and no signal is handled: the end gives back all of it.
         "guard.owner = me",
         "guard.depth += 1",
-        "watching = False",
         "try:",
-        "    if lent:",
-        "        watching = watch(context_of())",
+        "    if watching:",
+        "        watched.append(here)",
         "    error = invoke(store._context(), function, s.address, WORDS, s.trap_address)",
         "except ValueError:",
         f"    raise closed({where}) from None",
         "finally:",
         "    guard.depth -= 1",
-        "if watching:",
-        "    unwatch(context_of())",
+        "    if watching:",
+        "        watched.remove(here)",
+        "if lent or native_lends():",
+        "    try:",
+        "        moved(context_of())",
+        "    except ViewEscapedError:",
+        "        if error is None and not s.trap[0]:",  # else what ended the call says more
+        "            raise",
         "if error is not None or s.trap[0]:",
         "    pointer = s.trap[0]",
         "    s.trap[0] = 0",
@@ -56,7 +64,7 @@ def render_guest(plan: Plan) -> tuple[str, dict[str, Any]]:
         _load_result(source, position, slot)
     if memory:
         source.depth -= 1
-        source.add("finally:", "    memory.free()")
+        source.add("except BaseException as error:", "    memory.free(error)", "    raise", "memory.free()")
     source.add("pool.append(s)")
     results = [f"r{position}" for position in range(len(plan.results))]
     source.add(

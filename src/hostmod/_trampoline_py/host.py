@@ -6,18 +6,19 @@ import ctypes
 import functools
 import operator
 import sys
+import threading
 from collections.abc import Callable
 from types import MethodType
 from typing import Any
 
 from hostmod import _ffi
+from hostmod._ffi.signals import uninterruptible_entry
 from hostmod._generated import compile_source
 from hostmod._trampoline_py.ending import end_again, end_call
 from hostmod._trampoline_py.frames import FREE, Frame
 from hostmod._trampoline_py.host_source import render_host
 from hostmod._trampoline_py.locators import FixedLocator, Locator
-from hostmod._trampoline_py.memory import CallMemory, FixedCallMemory
-from hostmod._trampoline_py.signals import uninterruptible_entry
+from hostmod._trampoline_py.memory import CallMemory, FixedCallMemory, raw_caller
 from hostmod._trampoline_py.values import (
     StructError,
     bad_none,
@@ -60,6 +61,7 @@ _NAMES: dict[str, Any] = {
     "export_get": _ffi.prepared_export_get,
     "externref_from_raw": _ffi.externref_from_raw,
     "externrefs_to_raw": _ffi.externrefs_to_raw,
+    "get_ident": threading.get_ident,
     "index": operator.index,
     "invalid_string": invalid_string,
     "lent": _ffi.lent,
@@ -69,7 +71,7 @@ _NAMES: dict[str, Any] = {
     "plain_tuple": plain_tuple,
     "put_words": put_words,
     "raised": _ffi.raised,
-    "raw_caller": _ffi.raw_caller,
+    "raw_caller": raw_caller,
     "refcount": sys.getrefcount,
     "trap": _ffi.trap,
     "watched": _ffi.watched,

@@ -50,7 +50,12 @@ def render_host(plan: Plan, fixed_memory: bool = False) -> tuple[str, dict[str, 
             )
         source.add("size = f.size")
     if memory:
-        source.add("memory = new(CallMemory)", "memory._frame = f", f"memory._found = {reads}")
+        source.add(
+            "memory = new(CallMemory)",
+            "memory._owner = get_ident()",
+            "memory._frame = f",
+            f"memory._found = {reads}",
+        )
     source.add(
         *(
             f"p{position} = None"
@@ -131,6 +136,11 @@ def _ending(plan: Plan, memory: bool, views: list[Slot], where: str) -> Callable
     there is one, and again if a signal does come in between.
     """
     callers = [f"p{at}" for at, slot in enumerate(plan.params) if slot.type.code == "caller"]
+    returned = [
+        "result",
+        *(f"r{at}" for at in range(len(plan.results)) if plan.is_tuple),
+        *(["words"] if memory else ()),
+    ]
     lent = [f"p{at}" for at, slot in enumerate(plan.params) if slot.type.code in ("bytes", "array")]
 
     def lines(error: str) -> list[str]:
@@ -140,6 +150,8 @@ def _ending(plan: Plan, memory: bool, views: list[Slot], where: str) -> Callable
             found.append("memory._frame = None")
         for name in callers:
             found += [f"if {name} is not None:", f"    {name}._make = None"]
+        if not raised and plan.results:  # what was returned may show memory
+            found.append(f"{' = '.join(returned)} = None")
         if raised and lent:
             found.append(f"views = ({', '.join(lent)},)")
         if lent:
@@ -215,7 +227,7 @@ def _load_param(source: Source, position: int, slot: Slot, where: str, memory: b
     elif code == "externref":
         source.add(f"{name} = externref_from_raw(context, f.{item(slot.index, 'I')})")
     elif code == "caller":
-        source.add(f"{name} = Caller(memory, partial(raw_caller, caller))")
+        source.add(f"{name} = Caller(memory, partial(raw_caller, memory))")
     elif code in ("string", "bytes", "array"):
         step = type_.step if code != "string" else 1
         source.add(
@@ -266,8 +278,8 @@ def _store_results(source: Source, plan: Plan, frame: str) -> None:
     if plan.is_tuple:
         names = [f"r{position}" for position in range(len(plan.results))]
         source.add(
-            f"if not isinstance(result, tuple) or len(result) != {len(names)}:",
-            f"    raise bad_tuple({where}, result, {len(names)})",
+            f"if type(result) is not tuple or len(result) != {len(names)}:",
+            f"    result = plain_tuple({where}, result, {len(names)})",
             f"{', '.join(names)}, = result",
         )
     else:

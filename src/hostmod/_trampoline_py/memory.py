@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from threading import get_ident
+from typing import Any, NoReturn
+
 from hostmod import _ffi
 from hostmod._trampoline_py.frames import Frame
-from hostmod.errors import StaleMemoryError
+from hostmod.errors import StaleMemoryError, StoreBusyError
 from hostmod.memory import Memory
 
 _export_get = _ffi.prepared_export_get
@@ -12,24 +15,48 @@ _data_size = _ffi.prepared_data_size
 _lent = _ffi.lent
 
 
+def not_copied(memory: Memory, protocol: object) -> NoReturn:
+    """Refuse to copy or pickle the memory of a call: a copy would not end with it."""
+    raise StaleMemoryError("a copy of it would outlive its call", "copy what you keep, or use Guest.memory")
+
+
 class CallMemory(Memory):
     """The calling guest's memory, for the time of one call; generated code makes it.
 
     `_frame` is the call's, and None after it; `_found` says that this call has looked the memory up. Which memory that
-    is cannot change in the middle of a call. Its size can, and its address with the size.
+    is cannot change in the middle of a call. Its size can, and its address with the size. `_owner` is the call's
+    thread: in any other, the call may end between two lines of what follows.
     """
 
-    __slots__ = ("_found", "_frame")
+    __slots__ = ("_found", "_frame", "_owner")
 
     _found: bool
     _frame: Frame | None
+    _owner: int
 
-    def _window(self) -> memoryview:
+    __reduce_ex__ = not_copied
+
+    def _of_call(self) -> Frame:
+        """Return the frame of the call; StaleMemoryError after it, StoreBusyError in another thread."""
         frame = self._frame
         if frame is None:
             raise StaleMemoryError(
                 "it was used after its call ended", "copy what you keep, or use Guest.memory"
             )
+        if self._owner != get_ident():
+            raise StoreBusyError(
+                "guest memory",
+                "it was used in a thread that its call is not in",
+                "the thread that the guest called on",
+                "read there what another thread needs",
+            )
+        return frame
+
+    def _window(self) -> memoryview:
+        # As _of_call says, without the cost of its call.
+        frame = self._frame
+        if frame is None or self._owner != get_ident():
+            frame = self._of_call()
         if self._found:
             if frame.size != _data_size(frame.context_argument, frame.memory_argument):
                 frame.adopt(frame.key)
@@ -59,7 +86,13 @@ class FixedCallMemory(CallMemory):
     __slots__ = ()
 
     def _window(self) -> memoryview:
-        if not self._found and self._frame is not None:
-            self._frame.locator.locate(self._frame)
+        if not self._found:
+            frame = self._of_call()
+            frame.locator.locate(frame)
             self._found = True
         return super()._window()
+
+
+def raw_caller(memory: CallMemory) -> Any:
+    """Make wasmtime-py's Caller of the call that a memory is of; errors as in `CallMemory._of_call`."""
+    return _ffi.raw_caller(memory._of_call().caller)

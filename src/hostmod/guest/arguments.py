@@ -6,7 +6,7 @@ from typing import Any
 
 import wasmtime
 
-from hostmod.errors import LinkError
+from hostmod.errors import ConversionError, LinkError
 from hostmod.guest.exports import export_caller
 from hostmod.guest.memory import GuestMemory
 from hostmod.memory import Memory
@@ -15,7 +15,8 @@ from hostmod.memory import Memory
 class Allocator:
     """A guest's own allocator: ``malloc(size)`` or ``alloc(size, align)``, ``free(pointer)`` or with the size too."""
 
-    def __init__(self, store: Any, allocate: wasmtime.Func, free: wasmtime.Func | None) -> None:
+    def __init__(self, name: str, store: Any, allocate: wasmtime.Func, free: wasmtime.Func | None) -> None:
+        self.name = name
         self._allocate = export_caller("allocate", store, allocate)
         self._free = None if free is None else export_caller("free", store, free)
         self._takes_align = len(allocate.type(store).params) == 2
@@ -70,14 +71,27 @@ class Arguments(Memory):
         except BaseException as error:
             self.failed = error
             raise
+        if offset == 0 and size > 0 and self._memory is not None:
+            self.failed = ConversionError(
+                self._where,
+                f"{self._allocator.name}({size}) returned 0",
+                "the address of room in the guest",
+                "give the guest more memory, or pass less at once",
+            )
+            raise self.failed
         self._made.append((offset, size))
         self.end(offset, size)
         return offset
 
-    def free(self) -> None:
+    def free(self, raised: BaseException | None = None) -> None:
+        """Free what was allocated. What the guest's `free` raises is not raised in the place of what the call has."""
         if self._allocator is not None:
             while self._made:
-                self._allocator.free(*self._made.pop())
+                try:
+                    self._allocator.free(*self._made.pop())
+                except Exception:
+                    if raised is None:
+                        raise
 
     def __eq__(self, other: object) -> bool:
         return self is other or (self._memory is not None and self._memory == other)

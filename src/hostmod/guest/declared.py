@@ -8,7 +8,7 @@ from typing import Any, ClassVar, TypeVar, overload
 
 import wasmtime
 
-from hostmod import trampoline
+from hostmod import _ffi, trampoline
 from hostmod.errors import DeclarationError, ExportMismatch, LinkError, Mismatch
 from hostmod.guest.arguments import Allocator, Arguments
 from hostmod.guest.memory import GuestMemory
@@ -90,8 +90,14 @@ class GuestModule:
         """Check the guest, and make the methods call it.
 
         Raises:
-            LinkError: with every export that is missing or has another signature, and both signatures of each.
+            LinkError: the instance is of another store. Or with every export that is missing or has another signature,
+                and both signatures of each.
         """
+        if not _ffi.owns(store, instance._instance):
+            raise LinkError(
+                f"{type(self).__name__}: an instance of another store, expected the store that it was made in; "
+                f"write {type(self).__name__}(guest.store, guest.instance)"
+            )
         raw = instance.exports(store)
         self._check(store, raw)
         memory_name, allocate_name, free_name = self._names
@@ -99,7 +105,7 @@ class GuestModule:
         memory = GuestMemory(store, raw_memory) if isinstance(raw_memory, wasmtime.Memory) else None
         allocate, free = raw.get(allocate_name), raw.get(free_name)
         allocator = (
-            Allocator(store, allocate, free if isinstance(free, wasmtime.Func) else None)
+            Allocator(allocate_name, store, allocate, free if isinstance(free, wasmtime.Func) else None)
             if isinstance(allocate, wasmtime.Func)
             else None
         )

@@ -7,8 +7,8 @@ from typing import Any
 
 import wasmtime
 
-from hostmod import trampoline
-from hostmod.errors import LinkError
+from hostmod import _ffi, trampoline
+from hostmod.errors import LinkError, StaleMemoryError
 from hostmod.link import core_names, core_signature
 from hostmod.plan import Plan, Slot
 from hostmod.types.base import GuestType
@@ -24,6 +24,11 @@ _CORE_TYPES: dict[str, GuestType[Any]] = {
 }
 
 
+def closed(name: str) -> StaleMemoryError:
+    """Return the error for an export of a guest whose store is closed."""
+    return StaleMemoryError(f"{name} was asked for, but its store is closed", "use it before closing")
+
+
 def export_caller(
     name: str, store: Any, function: wasmtime.Func, hold_gil: bool = False
 ) -> Callable[..., Any]:
@@ -31,7 +36,12 @@ def export_caller(
 
     i32 and i64 come back signed; unsigned arguments (addresses) are taken too.
     """
-    type_ = function.type(store)
+    try:
+        if not _ffi.owns(store, function._func):
+            raise LinkError(f"{name}: a function of another store, expected the store that it was made in")
+        type_ = function.type(store)
+    except ValueError:
+        raise closed(name) from None
     params, results = core_names(type_.params), core_names(type_.results)
     for core in (*params, *results):
         if core not in _CORE_TYPES:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 from typing import Any
 
 import wasmtime
@@ -12,31 +11,38 @@ from hostmod.errors import StaleMemoryError, StoreBusyError
 from hostmod.memory import Memory
 
 
+def closed() -> StaleMemoryError:
+    """Return the error for memory of a store that is closed."""
+    return StaleMemoryError("its store is closed", "use it before closing the guest")
+
+
 class GuestMemory(Memory):
     """The memory of a guest, for as long as its store is open. Growth is seen at once."""
 
-    __slots__ = ("_address", "_base", "_lent", "_memory", "_size", "_store", "_view", "_whole")
+    __slots__ = ("_memory", "_store", "_through")
 
     def __init__(self, store: Any, memory: wasmtime.Memory) -> None:
         self._store = store
         self._memory = memory._memory
-        self._address = ctypes.addressof(self._memory)
-        self._size = self._base = -1
-        self._whole: Any = None
-        self._view = memoryview(b"")
+        try:
+            self._through = _ffi.Window(store, self._memory)
+        except ValueError:
+            raise closed() from None
 
     def _window(self) -> memoryview:
         try:
-            context = _ffi.open_context(self._store)
+            return self._through.look()
         except ValueError:
-            raise StaleMemoryError("its store is closed", "use it before closing the guest") from None
-        size = _ffi.memory_data_size(context, self._address)
-        base = _ffi.memory_data(context, self._address) or 0
-        if size != self._size or base != self._base:
-            self._whole = _ffi.array_at(base, size) if size else (ctypes.c_ubyte * 0)()
-            self._view = memoryview(self._whole).cast("B")
-            self._size, self._base = size, base
-        return self._view
+            raise closed() from None
+
+    def find(self, byte: int, offset: int, limit: int | None = None) -> int:
+        window = self._window()
+        try:
+            return super().find(byte, offset, limit)
+        except ValueError:
+            if self._window() is window:
+                raise
+            return self.find(byte, offset, limit)  # the memory was grown meanwhile, by a signal's handler
 
     def view(self, offset: int, length: int) -> memoryview:
         """Lend `length` bytes at `offset` without a copy.
@@ -52,17 +58,26 @@ class GuestMemory(Memory):
                 "write Caller.memory.view in a host function",
             )
         end = self.end(offset, length)
-        if not self._size:
-            return memoryview(bytearray())
-        array = _ffi.array_at(self._base, self._size)
-        _ffi.hold_store(self._store, array, "Guest.memory.view")
+        try:
+            base, size = self._through.place()
+            if not size:
+                return memoryview(bytearray())
+            array = _ffi.array_at(base, size)
+            _ffi.hold_store(_ffi.open_context(self._store), array, "Guest.memory.view")
+            if self._through.place() != (base, size):  # before the store was held
+                return self.view(offset, length)
+        except ValueError:
+            raise closed() from None
         with memoryview(array) as root, root.cast("B") as flat:
             return flat[offset:end]
 
     def grow(self, pages: int) -> int:
         """Grow by a number of 64 KiB pages; returns how many there were. wasmtime.WasmtimeError past its maximum."""
         memory = wasmtime.Memory._from_raw(self._memory)
-        return memory.grow(self._store, pages)
+        try:
+            return memory.grow(self._store, pages)
+        except ValueError:
+            raise closed() from None
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, GuestMemory):
@@ -73,4 +88,7 @@ class GuestMemory(Memory):
         return hash((id(self._store), bytes(self._memory)))
 
     def __repr__(self) -> str:
-        return f"<guest memory of {len(self._window())} bytes>"
+        try:
+            return f"<guest memory of {len(self._window())} bytes>"
+        except StaleMemoryError:
+            return "<guest memory, closed>"
