@@ -26,7 +26,9 @@ def _init(store: wasmtime.Store, engine: wasmtime.Engine | None = None, data: ob
 _original_init = wasmtime.Store.__init__
 
 
-def _close(store: wasmtime.Store) -> None:
+def _close(store: wasmtime.Store, is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
+    if is_finalizing():
+        return  # the process ends, and modules may be gone already: what shows memory then is not ended, but left alone
     state = vars(store)
     if "_Store__context" not in state:
         return  # it was never opened
@@ -48,8 +50,6 @@ def _close(store: wasmtime.Store) -> None:
             stores.refuse_held(context)
     except BaseException:
         state["_Store__context"] = pointer
-        if sys.is_finalizing():
-            return
         raise
     stores.opened.pop(context, None)
     _original_close(store)
