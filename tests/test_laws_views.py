@@ -925,4 +925,7 @@ def test_what_is_left_of_a_closed_guest_says_that_it_is_closed() -> None:
         with pytest.raises(StaleMemoryError, match="closed"):
             use()
     assert repr(memory) == "<guest memory, closed>"
+    unused = hostmod.instantiate('(module (memory (export "memory") 1))')
+    unused.close()
+    assert repr(unused.memory) == "<guest memory, closed>"
     assert hostmod.instantiate('(module (memory (export "memory") 1))').memory != memory

@@ -35,7 +35,8 @@ class Window:
         self._key = next(key for key in _CONTEXTS if key in self._state)
         self._memory = memory
         self._seen: tuple[int, int, memoryview, Any, Any] = (-1, -1, memoryview(b""), None, None)
-        owner = stores.store_of(stores.open_context(store))
+        context = self._state[self._key]
+        owner = stores.store_of(ctypes.addressof(context.contents)) if context else None  # null is closed
         self._guard = stores.guard_of(store if owner is None else owner)
         if owner is not None:
             vars(owner).setdefault("_hostmod_windows", weakref.WeakSet()).add(self)

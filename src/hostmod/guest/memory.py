@@ -24,10 +24,7 @@ class GuestMemory(Memory):
     def __init__(self, store: Any, memory: wasmtime.Memory) -> None:
         self._store = store
         self._memory = memory._memory
-        try:
-            self._through = _ffi.Window(store, self._memory)
-        except ValueError:
-            raise closed() from None
+        self._through = _ffi.Window(store, self._memory)
 
     def _window(self) -> memoryview:
         try:
