@@ -13,7 +13,7 @@ import wasmtime
 from wat import passing, run_apart
 
 import hostmod
-from hostmod import HostModule, StoreBusyError, function, trampoline
+from hostmod import HostModule, StoreBusyError, function
 from hostmod.guest import export_caller
 from hostmod.types import Bytes, Caller, Int32, Pointer, String, Uint32
 
@@ -207,9 +207,6 @@ def test_a_store_that_runs_is_changed_by_no_other_thread() -> None:
             change(guest)
 
 
-@pytest.mark.skipif(
-    trampoline.active.NAME != "py", reason="the C trampoline looks at the call's thread elsewhere"
-)
 def test_what_a_call_lent_is_of_no_use_to_another_thread() -> None:
     class Lends(HostModule, name="lends"):
         def __init__(self) -> None:

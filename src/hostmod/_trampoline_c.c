@@ -258,11 +258,17 @@ static void view_dealloc(View *self) {
 
 static PyBufferProcs view_buffer = {(getbufferproc)view_getbuffer, (releasebufferproc)view_releasebuffer};
 
+static PyMemberDef view_members[] = {
+    {"exports", T_PYSSIZET, offsetof(View, exports), READONLY, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+
 static PyTypeObject ViewType = {
     PyVarObject_HEAD_INIT(NULL, 0).tp_name = "hostmod._trampoline_c.View",
     .tp_basicsize = sizeof(View),
     .tp_dealloc = (destructor)view_dealloc,
     .tp_as_buffer = &view_buffer,
+    .tp_members = view_members,
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
     .tp_weaklistoffset = offsetof(View, weak),
 };
@@ -351,6 +357,21 @@ static PyObject *number_load(int op, const unsigned char *data) {
     return NULL;
 }
 
+/* Read an int that CPython keeps in one digit, as it does nearly all. Returns whether it is one. */
+static inline bool small_int(PyObject *value, int64_t *number) {
+#if PY_VERSION_HEX >= 0x030C0000
+    if (!PyUnstable_Long_IsCompact((PyLongObject *)value))
+        return false;
+    *number = PyUnstable_Long_CompactValue((PyLongObject *)value);
+#else
+    Py_ssize_t size = Py_SIZE(value);
+    if (size < -1 || size > 1)
+        return false;
+    *number = size * (int64_t)((PyLongObject *)value)->ob_digit[0];
+#endif
+    return true;
+}
+
 /* Write an integer's bytes, if it is in range. Returns whether it was. */
 static bool integer_store(int op, unsigned char *data, int64_t number) {
     switch (op) {
@@ -427,17 +448,20 @@ static bool number_store(int op, unsigned char *data, PyObject *value) {
     }
     if (!PyLong_Check(value) || (!PyLong_CheckExact(value) && op != OP_DURATION && !PyBool_Check(value)))
         return false;
+    int64_t number;
+    if (small_int(value, &number))
+        return integer_store(op, data, number);
     if (op == OP_U64) {
-        uint64_t number = PyLong_AsUnsignedLongLong(value);
-        if (number == UINT64_MAX && PyErr_Occurred()) {
+        uint64_t large = PyLong_AsUnsignedLongLong(value);
+        if (large == UINT64_MAX && PyErr_Occurred()) {
             PyErr_Clear();
             return false;
         }
-        memcpy(data, &number, 8);
+        memcpy(data, &large, 8);
         return true;
     }
     int overflow;
-    int64_t number = PyLong_AsLongLongAndOverflow(value, &overflow);
+    number = PyLong_AsLongLongAndOverflow(value, &overflow);
     if (overflow != 0)
         return false;
     if (number == -1 && PyErr_Occurred()) {
@@ -1249,10 +1273,15 @@ static Codec *pointer_codec(PyObject *self, Call **call, uint64_t *offset) {
     *call = ((CallMemory *)memory)->call;
     if (*call == NULL || (*call)->owner != PyThread_get_thread_ident())
         return NULL;
-    *offset = PyLong_AsUnsignedLongLong(number);
-    if (*offset == UINT64_MAX && PyErr_Occurred()) {
-        PyErr_Clear();
-        return NULL;
+    int64_t small;
+    if (small_int(number, &small) && small >= 0) {
+        *offset = (uint64_t)small;
+    } else {
+        *offset = PyLong_AsUnsignedLongLong(number);
+        if (*offset == UINT64_MAX && PyErr_Occurred()) {
+            PyErr_Clear();
+            return NULL;
+        }
     }
     Thunk *thunk = (*call)->thunk;
     for (Py_ssize_t at = 0; at < thunk->plan.param_count; at++)
@@ -1789,7 +1818,7 @@ static bool end_call(Call *call, bool fine) {
         else
             Py_DECREF(memory);
     }
-    bool ended = end_lent(call, error);
+    bool ended = call->lent_count == 0 || end_lent(call, error);
     if (error != NULL) {
         if (!ended)
             PyErr_Clear();
@@ -2049,6 +2078,7 @@ static PyObject *define_all(PyObject *self, PyObject *const *arguments, Py_ssize
 /* Which thread is inside a store. The GIL guards it. */
 typedef struct {
     PyObject_HEAD
+    unsigned long long context; /* the store's, 0 for what is no open store */
     unsigned long owner;
     Py_ssize_t depth;
 } Guard;
@@ -2073,6 +2103,7 @@ static bool guard_enter(Guard *self, PyObject *where) {
 }
 
 static PyMemberDef guard_members[] = {
+    {"context", T_ULONGLONG, offsetof(Guard, context), READONLY, NULL},
     {"depth", T_PYSSIZET, offsetof(Guard, depth), 0, NULL},
     {"owner", T_ULONG, offsetof(Guard, owner), 0, NULL},
     {NULL, 0, 0, 0, NULL},
@@ -2097,24 +2128,53 @@ typedef struct {
     PyObject *python; /* the Entry in Python that does it all, for what is not done here */
 } Entry;
 
-static PyObject *python_entry, *python_left, *python_lent, *trap_pointer, *byref, *str_guard, *str_wasmtime;
-static PyTypeObject *store_class;
+static PyObject *python_entry, *python_left, *python_lent, *python_opened, *trap_pointer, *byref, *str_guard, *str_wasmtime;
 static PyTypeObject EntryType;
 
-/* Give the guard that is kept with a store; NULL without an exception for what is no Store. */
-static Guard *guard_of(PyObject *store) {
-    PyObject *state = PyObject_TypeCheck(store, store_class) ? PyObject_GenericGetDict(store, NULL) : NULL;
+/* The address of a store's context, which a ctypes pointer holds; 0 for what is closed, or no store. */
+static unsigned long long context_of(PyObject *state) {
+    PyObject *pointer = PyDict_GetItemWithError(state, str_context);
+    void *context = NULL;
+    Py_buffer buffer;
+    if (pointer == NULL || pointer == Py_None || PyObject_GetBuffer(pointer, &buffer, PyBUF_SIMPLE) < 0)
+        return 0;
+    if (buffer.len == (Py_ssize_t)sizeof context)
+        memcpy(&context, buffer.buf, sizeof context);
+    PyBuffer_Release(&buffer);
+    return (uintptr_t)context;
+}
+
+/* Note an open store by its context, weakly. */
+static bool note_store(PyObject *store, unsigned long long context) {
+    PyObject *key = PyLong_FromUnsignedLongLong(context), *reference = PyWeakref_NewRef(store, NULL);
+    bool fine = key != NULL && reference != NULL && PyDict_SetItem(python_opened, key, reference) == 0;
+    Py_XDECREF(key);
+    Py_XDECREF(reference);
+    return fine;
+}
+
+/* Give the guard that is kept with a store, as `_ffi.stores.guard_of` does. */
+static PyObject *guard_of(PyObject *self, PyObject *store) {
+    (void)self;
+    PyObject *state = PyObject_GenericGetDict(store, NULL);
     if (state == NULL)
         return NULL;
-    PyObject *found = PyDict_GetItemWithError(state, str_guard);
+    PyObject *found = Py_XNewRef(PyDict_GetItemWithError(state, str_guard));
     if (found == NULL && !PyErr_Occurred()) {
-        PyObject *made = GuardType.tp_alloc(&GuardType, 0);
-        found = made != NULL ? PyDict_SetDefault(state, str_guard, made) : NULL;
-        Py_XDECREF(made);
+        unsigned long long context = context_of(state);
+        Guard *made = PyErr_Occurred() ? NULL : (Guard *)GuardType.tp_alloc(&GuardType, 0);
+        if (made != NULL && context != 0) {
+            made->context = context;
+            found = Py_XNewRef(PyDict_SetDefault(state, str_guard, (PyObject *)made));
+            if (found != NULL && !note_store(store, context))
+                Py_CLEAR(found);
+            Py_DECREF(made);
+        } else {
+            found = (PyObject *)made; /* of a Caller, whose thread is inside already, or of what is closed */
+        }
     }
-    Guard *guard = found != NULL && Py_TYPE(found) == &GuardType ? (Guard *)Py_NewRef(found) : NULL;
     Py_DECREF(state);
-    return guard;
+    return found;
 }
 
 static PyObject *entry_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords) {
@@ -2126,15 +2186,20 @@ static PyObject *entry_new(PyTypeObject *type, PyObject *arguments, PyObject *ke
     if (self == NULL)
         return NULL;
     self->store = Py_NewRef(store);
-    self->guard = guard_of(store);
-    if (self->guard == NULL && PyErr_Occurred())
+    PyObject *guard = guard_of(NULL, store);
+    if (guard != NULL && Py_TYPE(guard) != &GuardType) {
+        Py_CLEAR(guard);
+        PyErr_SetNone(PyExc_SystemError);
+    }
+    self->guard = (Guard *)guard;
+    if (guard == NULL)
         Py_CLEAR(self);
     return (PyObject *)self;
 }
 
 static PyObject *entry_enter(Entry *self, PyObject *unused) {
     (void)unused;
-    if (self->guard == NULL || PyDict_GET_SIZE(python_lent) > 0) {
+    if (PyDict_GET_SIZE(python_lent) > 0) {
         Py_XSETREF(self->python, PyObject_CallOneArg(python_entry, self->store));
         return self->python != NULL ? PyObject_CallMethod(self->python, "__enter__", NULL) : NULL;
     }
@@ -2182,19 +2247,19 @@ static PyTypeObject EntryType = {
     .tp_new = entry_new,
 };
 
-/* entries(Entry, left, lent, pointer to a trap, byref, Store): what an Entry needs of Python. */
+/* entries(Entry, left, lent, pointer to a trap, byref, opened): what an Entry needs of Python. */
 static PyObject *entries(PyObject *self, PyObject *arguments) {
     (void)self;
-    PyObject *entry, *left, *lent, *pointer, *reference, *store;
-    if (!PyArg_ParseTuple(arguments, "OOO!OOO!", &entry, &left, &PyDict_Type, &lent, &pointer, &reference, &PyType_Type,
-                          &store))
+    PyObject *entry, *left, *lent, *pointer, *reference, *opened;
+    if (!PyArg_ParseTuple(arguments, "OOO!OOO!", &entry, &left, &PyDict_Type, &lent, &pointer, &reference, &PyDict_Type,
+                          &opened))
         return NULL;
     Py_XSETREF(python_entry, Py_NewRef(entry));
     Py_XSETREF(python_left, Py_NewRef(left));
     Py_XSETREF(python_lent, Py_NewRef(lent));
     Py_XSETREF(trap_pointer, Py_NewRef(pointer));
     Py_XSETREF(byref, Py_NewRef(reference));
-    Py_XSETREF(store_class, (PyTypeObject *)Py_NewRef(store));
+    Py_XSETREF(python_opened, Py_NewRef(opened));
     Py_RETURN_NONE;
 }
 
@@ -2468,6 +2533,7 @@ static PyMethodDef module_methods[] = {
     {"lends", lends, METH_NOARGS, NULL},
     {"moved", moved, METH_O, NULL},
     {"entries", entries, METH_VARARGS, NULL},
+    {"guard_of", guard_of, METH_O, NULL},
     {"define_all", (PyCFunction)(void (*)(void))define_all, METH_FASTCALL, NULL},
     {"setup", setup, METH_VARARGS, NULL},
     {"sizes", sizes, METH_NOARGS, NULL},

@@ -4,7 +4,8 @@ from typing import Any, Self
 class Codec:
     def __new__(cls, struct: type | None, size: int, fields: tuple[tuple[Any, ...], ...], /) -> Self: ...
 
-class View: ...
+class View:
+    exports: int
 
 class Thunk:
     def __new__(
@@ -39,6 +40,7 @@ class ListMethods:
     def __getitem__(self, index: Any) -> Any: ...
 
 class Guard:
+    context: int
     depth: int
     owner: int
 
@@ -91,9 +93,10 @@ def entries(
     lent: dict[int, Any],
     trap_pointer: type,
     byref: Callable[[Any], Any],
-    store: type,
+    opened: dict[int, Any],
     /,
 ) -> None: ...
+def guard_of(store: object, /) -> Guard: ...
 def lends() -> bool: ...
 def moved(context: int, /) -> None: ...
 def setup(addresses: dict[str, int], helpers: dict[str, Any], spare_message: bytes, /) -> None: ...

@@ -298,7 +298,7 @@ def _start() -> None:
                 f"{name} is {size} in the C trampoline, {known} in wasmtime {_ffi.WASMTIME_VERSION}"
             )
     native.setup(_ffi.addresses(), _HELPERS, _ffi.SPARE_MESSAGE)
-    stores.new_guard = native.Guard
+    stores.make_guard = native.guard_of
     moving.native = native
     native.entries(*entries.PARTS)
     if entries.entries_raise_original:

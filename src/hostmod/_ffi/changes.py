@@ -1,11 +1,10 @@
-"""wasmtime-py's ways to change a store from outside of a guest: making and closing it, and growing what it has.
+"""wasmtime-py's ways to change a store from outside of a guest: closing it, and growing what it has.
 
 Each is refused while another thread is inside, and what shows memory that goes or moves is ended first.
 """
 
 from __future__ import annotations
 
-import ctypes
 import functools
 import sys
 from collections.abc import Callable
@@ -18,21 +17,14 @@ from hostmod._ffi import moving, stores, windows
 from hostmod.errors import StoreBusyError
 
 
-def _init(store: wasmtime.Store, engine: wasmtime.Engine | None = None, data: object = None) -> None:
-    _original_init(store, engine, data)
-    stores.guard_of(store)
-
-
-_original_init = wasmtime.Store.__init__
-
-
 def _close(store: wasmtime.Store, is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
     if is_finalizing():
         return  # the process ends, and modules may be gone already: what shows memory then is not ended, but left alone
     state = vars(store)
-    if "_Store__context" not in state:
-        return  # it was never opened
-    guard = stores.guard_of(store)
+    guard = state.get("_hostmod_guard")
+    if guard is None:
+        _original_close(store)  # no guest has run in it
+        return
     pointer = state["_Store__context"]
     if not pointer:
         return  # it is closed, or another thread is closing it
@@ -42,7 +34,7 @@ def _close(store: wasmtime.Store, is_finalizing: Callable[[], bool] = sys.is_fin
         )
     # Closed for everyone else from here on: other threads run while wasmtime deletes it.
     state["_Store__context"] = None
-    context = ctypes.addressof(pointer.contents)
+    context = guard.context
     try:
         if "_hostmod_windows" in state:
             windows.end_windows(store, context)
@@ -99,8 +91,6 @@ def _one_at_a_time(owner: type, name: str, change: Callable[..., Any] | None = N
     setattr(owner, name, method)
 
 
-# A callback that has to keep a store as it is finds it among those that are guarded: so all are.
-wasmtime.Store.__init__ = _init  # type: ignore[method-assign,assignment]  # does what it did, and then that
 wasmtime.Store.close = _close  # type: ignore[method-assign,assignment]  # does what it did, if that is safe
 _one_at_a_time(wasmtime.Memory, "grow", _grow)
 for _owner, _name in (

@@ -107,7 +107,7 @@ class _CallbackTrap(wasmtime.Trap):
             traps.raised.message = message
 
 
-PARTS = Entry, left, lent, _TrapPointer, ctypes.byref, wasmtime.Store
+PARTS = Entry, left, lent, _TrapPointer, ctypes.byref, stores.opened
 """What the C trampoline's Entry is made of, which does the same for a call that there is nothing to say about."""
 
 _MODULES = (wasmtime_func, wasmtime_instance, wasmtime_linker)

@@ -16,37 +16,44 @@ from hostmod.errors import ViewEscapedError
 class Guard:
     """Which thread is inside a store, and how many calls deep.
 
-    Two plain attributes: neither a signal nor another thread can come between a check and what follows from it, as
+    Plain attributes: neither a signal nor another thread can come between a check and what follows from it, as
     they could with the calls of a lock.
     """
 
-    __slots__ = ("depth", "owner")
+    __slots__ = ("context", "depth", "owner")
 
-    def __init__(self) -> None:
+    def __init__(self, context: int = 0) -> None:
+        self.context = context
         self.depth = 0
         self.owner = 0
 
-
-new_guard: Callable[[], Any] = Guard
-"""Makes what guards a store; the C trampoline puts its own here, which has the same attributes."""
 
 opened: dict[int, weakref.ref[wasmtime.Store]] = {}
 """The guarded stores that are open, by the addresses of their contexts: wasmtime gives a callback no more than that.
 Law 5 asks for no registries: this one owns nothing, and closing a store takes it out."""
 
 
-def guard_of(store: Any) -> Any:
-    """Return the `Guard` of a store, kept with the store."""
+def _guard_of(store: Any) -> Any:
     state: dict[str, Any] = store.__dict__
     guard = state.get("_hostmod_guard")
     if guard is not None:
         return guard
-    if "_Store__context" not in state:
-        return new_guard()  # a Caller's: its thread is inside already
-    pointer = state["_Store__context"]
-    if pointer:
-        opened[ctypes.addressof(pointer.contents)] = weakref.ref(store)
-    return state.setdefault("_hostmod_guard", new_guard())
+    pointer = state.get("_Store__context")
+    if not pointer:
+        return Guard()  # of a Caller, whose thread is inside already, or of what is closed
+    context = ctypes.addressof(pointer.contents)
+    guard = state.setdefault("_hostmod_guard", Guard(context))
+    opened[context] = weakref.ref(store)
+    return guard
+
+
+make_guard: Callable[[Any], Any] = _guard_of
+"""What does it; the C trampoline puts its own here, whose guards have the same attributes."""
+
+
+def guard_of(store: Any) -> Any:
+    """Return the `Guard` of a store, kept with the store, which is one of the `opened` from then on."""
+    return make_guard(store)
 
 
 def raw_caller(address: int) -> wasmtime.Caller:

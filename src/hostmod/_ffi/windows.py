@@ -35,10 +35,11 @@ class Window:
         self._key = next(key for key in _CONTEXTS if key in self._state)
         self._memory = memory
         self._seen: tuple[int, int, memoryview, Any, Any] = (-1, -1, memoryview(b""), None, None)
+        self._guard = stores.guard_of(store)
         context = self._state[self._key]
         owner = stores.store_of(ctypes.addressof(context.contents)) if context else None  # null is closed
-        self._guard = stores.guard_of(store if owner is None else owner)
         if owner is not None:
+            self._guard = stores.guard_of(owner)
             vars(owner).setdefault("_hostmod_windows", weakref.WeakSet()).add(self)
 
     def _as_parameter_(self) -> Any:

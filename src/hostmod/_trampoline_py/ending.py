@@ -102,8 +102,9 @@ def _settle(whole: Any, context: int, where: str, error: BaseException | bool | 
 
 def _still_shown(whole: Any) -> bool:
     # Whoever has the origin itself (numpy.ndarray takes memoryview.obj) has an address too.
-    unshown = UNSHOWN if isinstance(whole, ctypes.Array) else UNSHOWN + 2
-    return _ffi.release_views(whole) or sys.getrefcount(whole) > unshown
+    if isinstance(whole, ctypes.Array):
+        return _ffi.release_views(whole) or sys.getrefcount(whole) > UNSHOWN
+    return _ffi.release_views(whole) or whole.exports > 0 or sys.getrefcount(whole) > UNSHOWN + 2
 
 
 UNSHOWN = 4
