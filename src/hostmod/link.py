@@ -225,7 +225,7 @@ def _bound_instead(cls: type[HostModule]) -> str:
 class _Linkage:
     """Functions prepared for linkers of one engine: their thunks, and the arguments that wasmtime takes."""
 
-    __slots__ = ("_types", "engine", "functions", "implementations", "rows")
+    __slots__ = ("_types", "engine", "functions", "implementations", "rows", "twin")
 
     def __init__(
         self,
@@ -234,6 +234,7 @@ class _Linkage:
         thunk_of: Callable[[Function], trampoline.HostThunk],
     ) -> None:
         self.engine = weakref.ref(engine)
+        self.twin = trampoline.active
         self.functions = tuple(functions)
         self.implementations = tuple(each.func for each in self.functions)
         # A function type belongs to the first engine that sees it: wasmtime aborts the process when it meets another.
@@ -258,7 +259,9 @@ def _define(
         raise LinkError(
             f"link: {shown(linker, '')}, expected a wasmtime.Linker; write wasmtime.Linker(engine)"
         )
-    linkage = _linkage_of(linker.engine, functions, memory, store, cache)
+    linkage = cache.get(memory) if type(memory) is str else None
+    if linkage is None or linkage.engine() is not linker.engine or linkage.twin is not trampoline.active:
+        linkage = _linkage_of(linker.engine, functions, memory, store, cache, linkage)
     served = linkage.implementations if serve is None else tuple(map(serve, linkage.functions))
     failed = trampoline.active.define_all(_ffi.linker_address(linker), linkage.rows, served, receiver)
     if failed is not None:
@@ -276,28 +279,24 @@ def _linkage_of(
     memory: MemorySpec,
     store: wasmtime.Store | None,
     cache: dict[str, _Linkage],
+    known: _Linkage | None,
 ) -> _Linkage:
-    """Prepare functions: once per engine, for memories found by name."""
+    """Prepare functions: once per engine, for memories found by name. What was `known` of another engine has thunks."""
     make = trampoline.active.HostThunk
     if isinstance(memory, str):
-        name = memory
+        name = str(memory)
         try:
             name.encode()
         except UnicodeEncodeError as error:
             raise LinkError(
                 f"link: memory={name!a} ({error.reason}), expected a name that UTF-8 can encode"
             ) from None
-        key = f"{trampoline.active.NAME} {name}"
-        found = cache.get(key)
-        if found is None or found.engine() is not engine:
-            old = (
-                {}
-                if found is None
-                else dict(zip(found.functions, (row[0] for row in found.rows), strict=True))
-            )
-            found = cache[key] = _Linkage(
-                engine, _offered(functions), lambda each: old.get(each) or make(each.plan, name)
-            )
+        old: dict[Function, trampoline.HostThunk] = {}
+        if known is not None and known.twin is trampoline.active:
+            old = dict(zip(known.functions, (row[0] for row in known.rows), strict=True))
+        found = cache[name] = _Linkage(
+            engine, _offered(functions), lambda each: old.get(each) or make(each.plan, name)
+        )
         return found
     if not isinstance(memory, wasmtime.Memory):
         raise LinkError(f"link: memory={shown(memory, '')}, expected an export's name or a wasmtime.Memory")
