@@ -16,7 +16,7 @@ from hostmod.bindgen.model import (
     escaped,
     pascal,
 )
-from hostmod.bindgen.writer import Passing, Spelling, Writer, indented, is_number, only
+from hostmod.bindgen.writer import DeclaringWriter, Passing, Spelling, indented, is_number, only
 from hostmod.types.enums import EnumType
 from hostmod.types.pointer import ListType, NullablePointerType, PointerType
 from hostmod.types.record import FixedArrayType, FixedBytesType, StructType
@@ -88,7 +88,7 @@ function cstringAt(ptr: usize): string {
 }"""
 
 
-class _Writer(Writer):
+class _Writer(DeclaringWriter):
     """Writes one interface."""
 
     reserved = RESERVED

@@ -16,7 +16,7 @@ from hostmod.bindgen.model import (
     shout,
     snake,
 )
-from hostmod.bindgen.writer import Passing, Spelling, Writer, is_number
+from hostmod.bindgen.writer import DeclaringWriter, Passing, Spelling, is_number
 from hostmod.types.enums import EnumType
 from hostmod.types.pointer import ListType, PointerType
 from hostmod.types.record import FixedArrayType, FixedBytesType, StructType
@@ -70,7 +70,7 @@ def quoted(text: str) -> str:
     return escaped(text, "{char}")
 
 
-class _Writer(Writer):
+class _Writer(DeclaringWriter):
     """Writes one interface; every name of it starts with the module's."""
 
     reserved = RESERVED

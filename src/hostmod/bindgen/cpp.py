@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from hostmod.bindgen.c import RESERVED as C_RESERVED
 from hostmod.bindgen.c import quoted
 from hostmod.bindgen.model import HEADER, Declared, Interface, Names, Type, block, doc_of, snake
-from hostmod.bindgen.writer import Passing, Spelling, Writer, indented
+from hostmod.bindgen.writer import DeclaringWriter, Passing, Spelling, indented
 from hostmod.types.enums import EnumType
 from hostmod.types.pointer import ListType
 from hostmod.types.record import FixedArrayType, FixedBytesType, StructType
@@ -94,7 +94,7 @@ def generate(interfaces: Sequence[Interface]) -> str:
     return "\n".join(lines) + "\n"
 
 
-class _Writer(Writer):
+class _Writer(DeclaringWriter):
     """Writes one interface, as a namespace."""
 
     reserved = RESERVED

@@ -16,7 +16,7 @@ from hostmod.bindgen.model import (
     shout,
     snake,
 )
-from hostmod.bindgen.writer import Passing, Spelling, Writer, indented
+from hostmod.bindgen.writer import ImportingWriter, Passing, Spelling, indented
 from hostmod.types.enums import EnumType
 from hostmod.types.pointer import ListType, NullablePointerType, PointerType
 from hostmod.types.record import StructType
@@ -107,7 +107,7 @@ def generate(interfaces: Sequence[Interface]) -> str:
     return "\n".join(lines) + "\n"
 
 
-class _Writer(Writer):
+class _Writer(ImportingWriter):
     """Writes one interface, as a module."""
 
     reserved = RESERVED

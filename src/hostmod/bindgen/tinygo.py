@@ -16,7 +16,7 @@ from hostmod.bindgen.model import (
     pascal,
     snake,
 )
-from hostmod.bindgen.writer import Passing, Spelling, Writer, indented, only
+from hostmod.bindgen.writer import DeclaringWriter, Passing, Spelling, indented, only
 from hostmod.types.enums import EnumType
 from hostmod.types.pointer import ListType, PointerType
 from hostmod.types.record import StructType
@@ -93,7 +93,7 @@ def package_name(module: str) -> str:
     return snake(module).replace("_", "") or "host"
 
 
-class _Writer(Writer):
+class _Writer(DeclaringWriter):
     """Writes one interface, as a package."""
 
     reserved = RESERVED

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -70,7 +71,7 @@ class Passing:
         return [(f"a{index}", type_) for index, type_ in enumerate(self.types)]
 
 
-class Writer:
+class Writer(ABC):
     """Writes one interface. A language says how it spells types, passes parameters, and declares what it is given."""
 
     reserved: ClassVar[frozenset[str]] = frozenset()
@@ -115,20 +116,6 @@ class Writer:
         if type_.size and type(type_).__module__.partition(".")[0] != "hostmod":
             return self.opaque_lines(type_)
         return []
-
-    def all_functions(self) -> list[str]:
-        """Declare every function, each after an empty line."""
-        return [line for each in self.interface.functions for line in ("", *self.function_lines(each))]
-
-    def all_imports(self) -> tuple[list[str], list[str]]:
-        """Return the imports of all functions, and the functions that call them, each after an empty line."""
-        imports: list[str] = []
-        lines: list[str] = []
-        for each in self.interface.functions:
-            imported, function = self.import_lines(each)
-            imports += imported
-            lines += ["", *function]
-        return imports, lines
 
     def passing(self, function: Declared, names: Names) -> Passing:
         """Pass every parameter of a function."""
@@ -228,25 +215,47 @@ class Writer:
         """Pass a parameter in the language's idiom; None for what it has none for."""
         return None
 
+    @abstractmethod
     def enum_lines(self, type_: EnumType) -> list[str]:
         """Declare an enum."""
-        raise NotImplementedError
 
+    @abstractmethod
     def struct_lines(self, type_: StructType) -> list[str]:
         """Declare a struct, and check its layout."""
-        raise NotImplementedError
 
     def opaque_lines(self, type_: Type) -> list[str]:
         """Declare a type of which only its size is known."""
         return []
 
+
+class DeclaringWriter(Writer):
+    """Of a language in which a function and what it imports stand together."""
+
+    def all_functions(self) -> list[str]:
+        """Declare every function, each after an empty line."""
+        return [line for each in self.interface.functions for line in ("", *self.function_lines(each))]
+
+    @abstractmethod
     def function_lines(self, function: Declared) -> list[str]:
         """Declare a function and what it imports, or say why it cannot be."""
-        raise NotImplementedError
 
+
+class ImportingWriter(Writer):
+    """Of a language whose imports stand in a place of their own."""
+
+    def all_imports(self) -> tuple[list[str], list[str]]:
+        """Return the imports of all functions, and the functions that call them, each after an empty line."""
+        imports: list[str] = []
+        lines: list[str] = []
+        for each in self.interface.functions:
+            imported, function = self.import_lines(each)
+            imports += imported
+            lines += ["", *function]
+        return imports, lines
+
+    @abstractmethod
     def import_lines(self, function: Declared) -> tuple[list[str], list[str]]:
-        """As `function_lines`, in a language whose imports stand in a place of their own: the import, the function."""
-        raise NotImplementedError
+        """Declare what a function imports, and the function, or say there why it cannot be."""
 
 
 def is_number(type_: Type) -> bool:

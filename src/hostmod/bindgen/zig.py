@@ -18,7 +18,7 @@ from hostmod.bindgen.model import (
     escaped,
     snake,
 )
-from hostmod.bindgen.writer import Passing, Spelling, Writer, indented
+from hostmod.bindgen.writer import ImportingWriter, Passing, Spelling, indented
 from hostmod.types.enums import EnumType
 from hostmod.types.pointer import ListType
 from hostmod.types.record import StructType
@@ -128,7 +128,7 @@ def _errors(names: dict[int, str]) -> list[str]:
     ]
 
 
-class _Writer(Writer):
+class _Writer(ImportingWriter):
     """Writes one interface."""
 
     reserved = RESERVED

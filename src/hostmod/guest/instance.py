@@ -230,4 +230,5 @@ def _check_all(
             advice = f"no host module named {each.module!r} was given" + (f" (given: {have})" if have else "")
             found.append(Mismatch(each.module, name, wanted, None, advice))
     if found:
-        raise LinkError(f"the guest's imports and what it is given disagree in {len(found)} places:", found)
+        places = "1 place" if len(found) == 1 else f"{len(found)} places"
+        raise LinkError(f"the guest's imports and what it is given disagree in {places}:", found)
