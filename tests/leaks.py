@@ -14,7 +14,7 @@ import numpy
 import twins
 import wasmtime
 
-from hostmod import _ffi
+from hostmod import _wasmtime
 from hostmod.errors import ErrnoError
 from hostmod.memory import Memory
 from hostmod.plan import plan_of
@@ -199,9 +199,12 @@ def host_call(twin: Any, case: str) -> tuple[Callable[[], None], list[Any]]:
     store = wasmtime.Store(twins.ENGINE)
     linker = wasmtime.Linker(twins.ENGINE)
     thunk = twin.HostThunk(plan)
-    type_ = _ffi.function_type(plan.param_types, plan.result_types)
+    type_ = _wasmtime.function_type(plan.param_types, plan.result_types)
     twin.define_all(
-        _ffi.linker_address(linker), ((thunk, b"host", b"f", _ffi.type_address(type_)),), (function,), None
+        _wasmtime.linker_address(linker),
+        ((thunk, b"host", b"f", _wasmtime.type_address(type_)),),
+        (function,),
+        None,
     )
     exports = linker.instantiate(store, wasmtime.Module(twins.ENGINE, twins.forwarding(plan))).exports(store)
     memory: Any = exports["memory"]

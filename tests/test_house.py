@@ -23,17 +23,17 @@ TABLE = {
     "types": "errors memory _generated",
     "plan": "errors types",
     "module": "errors types plan",
-    "_ffi": "errors wasmtime",
-    "_trampoline_py": "errors memory _generated types plan _ffi",
+    "_wasmtime": "errors wasmtime",
+    "_trampoline_py": "errors memory _generated types plan _wasmtime",
     "_trampoline_c": "",
-    "_trampoline_native": "errors memory types plan _ffi _trampoline_py _trampoline_c",
+    "_trampoline_native": "errors memory types plan _wasmtime _trampoline_py _trampoline_c",
     "trampoline": "errors plan _trampoline_py _trampoline_native",
     "decorators": "errors types module",
-    "link": "errors memory plan module _ffi trampoline wasmtime",
-    "guest": "errors memory types plan module _ffi trampoline link wasmtime",
+    "link": "errors memory plan module _wasmtime trampoline wasmtime",
+    "guest": "errors memory types plan module _wasmtime trampoline link wasmtime",
     # The rooms that are built on it.
     "recorder": "errors types module decorators",
-    "testing": "errors memory types plan module _ffi trampoline link guest recorder wasmtime",
+    "testing": "errors memory types plan module _wasmtime trampoline link guest recorder wasmtime",
     "pytest_plugin": "recorder testing",
     "trace": "errors types module decorators",
     "profile": "errors types module decorators",
@@ -51,7 +51,7 @@ TABLE = {
 """Who may import whom: a file (or package) and the files above it. A new file or a new arrow is a change to this."""
 
 INSIDE = {
-    "_ffi": {
+    "_wasmtime": {
         "structures": "",
         "library": "",
         "signatures": "",
@@ -197,19 +197,19 @@ def test_only_one_package_imports_what_is_private_to_wasmtime() -> None:
         for name in [node.module or "", *(alias.name for alias in node.names)]
         if "._" in name or name.startswith("_")
     }
-    assert found == {"_ffi"}
+    assert found == {"_wasmtime"}
 
 
 def test_only_four_files_of_a_calls_path_know_wasmtime() -> None:
     rooms = {"cache", "inspection", "stubs", "cli"}  # they look at modules before anything runs
     assert {name for name, allowed in TABLE.items() if "wasmtime" in allowed.split()} - rooms == {
-        "_ffi",
+        "_wasmtime",
         "link",
         "guest",
         "testing",
     }
     users = {noun(path) for path in files() for _, there in imports(path) if there == "wasmtime"}
-    assert {"_ffi", "link", "guest", "testing"} <= users
+    assert {"_wasmtime", "link", "guest", "testing"} <= users
 
 
 def test_the_imports_of_a_file_are_found_wherever_they_stand(tmp_path: Path) -> None:

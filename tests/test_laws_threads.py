@@ -412,7 +412,7 @@ def test_a_signal_that_a_host_function_raises_reaches_the_caller() -> None:
 STORM = """
 import signal, sys, time
 import hostmod
-from hostmod import HostModule, _ffi, function
+from hostmod import HostModule, _wasmtime, function
 from hostmod.types import Bytes, Int32
 from wat import passing
 
@@ -439,11 +439,11 @@ call, run = {
     "wasmtime under a view": (lambda: raw["inner"](guest.store), lambda: guest.exports.outer(0, 8)),
     "hostmod under a view": (guest.exports.inner, lambda: guest.exports.outer(0, 8)),
 }[sys.argv[1]]
-guard = _ffi.guard_of(guest.store)
+guard = _wasmtime.guard_of(guest.store)
 sys.unraisablehook = lambda *_: None
 signal.signal(signal.SIGALRM, interrupt)
 hits, end = 0, time.monotonic() + 3
-while time.monotonic() < end and not guard.depth and not _ffi.watched:
+while time.monotonic() < end and not guard.depth and not _wasmtime.watched:
     try:
         armed = True
         signal.setitimer(signal.ITIMER_REAL, 0.00005 + hits % 37 * 0.000007)
@@ -453,7 +453,7 @@ while time.monotonic() < end and not guard.depth and not _ffi.watched:
     except KeyboardInterrupt:
         armed = False
         hits += 1
-print(guard.depth, _ffi.watched, _ffi.lent)
+print(guard.depth, _wasmtime.watched, _wasmtime.lent)
 guest.close()
 """
 

@@ -348,7 +348,7 @@ def test_what_else_is_in_the_process_hides_no_array(around: str, way: str) -> No
 
 
 def test_a_store_that_is_closed_leaves_nothing_behind() -> None:
-    from hostmod._ffi import stores
+    from hostmod._wasmtime import stores
 
     before = len(stores.opened)
     for _ in range(10):

@@ -24,7 +24,7 @@ import numpy
 import pytest
 import wasmtime
 
-from hostmod import _ffi, _trampoline_py
+from hostmod import _trampoline_py, _wasmtime
 from hostmod.errors import StaleMemoryError, StoreBusyError, ViewEscapedError
 from hostmod.plan import Plan, plan_of
 from hostmod.types import Array, Bytes, Caller, Pointer, Uint32
@@ -83,8 +83,8 @@ def test_a_wasmtime_with_another_structure_makes_the_c_trampoline_step_aside_wit
         "import ctypes, wasmtime\n"
         "from wasmtime import _ffi\n"
         "class Longer(ctypes.Structure):\n"
-        "    _fields_ = [*_ffi.wasmtime_extern_t._fields_, ('more', ctypes.c_uint64)]\n"
-        "real, _ffi.wasmtime_extern_t = _ffi.wasmtime_extern_t, Longer\n"
+        "    _fields_ = [*_wasmtime.wasmtime_extern_t._fields_, ('more', ctypes.c_uint64)]\n"
+        "real, _wasmtime.wasmtime_extern_t = _wasmtime.wasmtime_extern_t, Longer\n"
         "from hostmod import trampoline\n"
         "print(trampoline.active.NAME, trampoline.reason)"
     )
@@ -97,10 +97,10 @@ def test_a_structure_whose_members_moved_makes_it_step_aside_too() -> None:
     said = python(
         "import ctypes\n"
         "from wasmtime import _ffi\n"
-        "old = _ffi.wasmtime_extern_t\n"
+        "old = _wasmtime.wasmtime_extern_t\n"
         "class Turned(ctypes.Structure):\n"
         "    _fields_ = list(reversed(old._fields_))\n"
-        "_ffi.wasmtime_extern_t = Turned\n"
+        "_wasmtime.wasmtime_extern_t = Turned\n"
         "from hostmod import trampoline\n"
         "print(trampoline.active.NAME, trampoline.reason)"
     )
@@ -249,9 +249,9 @@ class Bench:
         self.plan = plan_of(function, "host", "f", method=False)
         self.store = wasmtime.Store()
         linker = wasmtime.Linker(self.store.engine)
-        type_ = _ffi.function_type(self.plan.param_types, self.plan.result_types)
-        row = (twin.HostThunk(self.plan), b"host", b"f", _ffi.type_address(type_))
-        assert twin.define_all(_ffi.linker_address(linker), (row,), (function,), None) is None
+        type_ = _wasmtime.function_type(self.plan.param_types, self.plan.result_types)
+        row = (twin.HostThunk(self.plan), b"host", b"f", _wasmtime.type_address(type_))
+        assert twin.define_all(_wasmtime.linker_address(linker), (row,), (function,), None) is None
         params = " ".join(self.plan.param_types)
         gets = " ".join(f"(i32.const {8 * index})" for index in range(len(self.plan.param_types)))
         exports: Any = linker.instantiate(
@@ -319,7 +319,7 @@ def test_the_thread_that_is_in_a_store_may_enter_it_again(twin: Any) -> None:
     bench = Bench(twin, again)
     bench.run()
     assert depth == 5
-    assert _ffi.guard_of(bench.store).depth == 0
+    assert _wasmtime.guard_of(bench.store).depth == 0
 
 
 @both
@@ -331,7 +331,7 @@ def test_a_guest_that_traps_leaves_its_store_free(twin: Any) -> None:
     for _ in range(3):
         with pytest.raises(ValueError, match="bug"):
             bench.run()
-    assert _ffi.guard_of(bench.store).depth == 0
+    assert _wasmtime.guard_of(bench.store).depth == 0
     thread = threading.Thread(target=bench.nothing)
     thread.start()
     thread.join()

@@ -298,7 +298,7 @@ def test_nesting_ends_with_an_error_wherever_it_ends_and_the_guest_can_be_used_a
 REPORTS = """
 import hostmod, sys
 from hostmod import HostModule, function
-from hostmod._ffi import library, traps
+from hostmod._wasmtime import library, traps
 from wat import passing
 
 class Fails(HostModule, name="fails"):

@@ -22,7 +22,7 @@ from typing import Annotated, Any
 import numpy
 import wasmtime
 
-from hostmod import _ffi, _trampoline_py
+from hostmod import _trampoline_py, _wasmtime
 from hostmod.decorators import log
 from hostmod.errors import ErrnoError, SegmentationFault, ViewEscapedError
 from hostmod.guest import GuestMemory, GuestModule
@@ -585,25 +585,25 @@ class Raw:
 
     def __call__(self, words: Sequence[Any]) -> tuple[Any, BaseException | None]:
         """Return the bytes of the results, and what was raised."""
-        context = _ffi.context_address(self.store)
+        context = _wasmtime.context_address(self.store)
         slots = (ctypes.c_uint64 * (2 * self._words))()
         places = [index for index, core in enumerate(self._params) if core == "externref"]
-        references = _ffi.externrefs_to_raw(context, [words[index] for index in places])
+        references = _wasmtime.externrefs_to_raw(context, [words[index] for index in places])
         for index, word in enumerate(words):
             if index not in places:
                 slots[2 * index] = word
         for index, raw in zip(places, references, strict=True):
             slots[2 * index] = raw
         trap = ctypes.c_void_p()
-        error = _ffi.func_call_unchecked(
+        error = _wasmtime.func_call_unchecked(
             context, self._address, ctypes.addressof(slots), self._words, ctypes.addressof(trap)
         )
         if error or trap.value:
-            return None, _ffi.failure(error, trap.value)
+            return None, _wasmtime.failure(error, trap.value)
         found: list[Any] = []
         for index, core in enumerate(self._results):
             word = slots[2 * index] & ((1 << 8 * _WIDTHS[core]) - 1)
-            found.append(_ffi.externref_from_raw(context, word) if core == "externref" else word)
+            found.append(_wasmtime.externref_from_raw(context, word) if core == "externref" else word)
         return found, None
 
 
@@ -634,13 +634,13 @@ class Host:
             linker.define(self.store, "env", "memory", given)
             memory = f'(memory (import "env" "memory") {pages} 3)'
             store = self.store
-            fixed = (given, lambda: _ffi.context_address(store))
+            fixed = (given, lambda: _wasmtime.context_address(store))
         elif place == "hidden":
             memory = f'(memory (export "other") {pages} 3)'
         thunk = twin.HostThunk(plan, "memory", fixed)
-        self._type = _ffi.function_type(plan.param_types, plan.result_types)
-        rows = ((thunk, b"host", b"f", _ffi.type_address(self._type)),)
-        assert twin.define_all(_ffi.linker_address(linker), rows, (function.func,), None) is None
+        self._type = _wasmtime.function_type(plan.param_types, plan.result_types)
+        rows = ((thunk, b"host", b"f", _wasmtime.type_address(self._type)),)
+        assert twin.define_all(_wasmtime.linker_address(linker), rows, (function.func,), None) is None
         module = wasmtime.Module(ENGINE, forwarding(plan, memory))
         exports = linker.instantiate(self.store, module).exports(self.store)
         self.raw = Raw(self.store, exports["run"], plan)  # type: ignore[arg-type]  # a Func

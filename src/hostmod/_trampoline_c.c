@@ -2119,7 +2119,7 @@ static PyTypeObject GuardType = {
 
 /* ----------------------------------------------------------------------------------------------- wasmtime-py's entries */
 
-/* What wasmtime-py's own calls of a guest are wrapped in: `_ffi.entries.Entry`, as long as there is nothing to it. */
+/* What wasmtime-py's own calls of a guest are wrapped in: `_wasmtime.entries.Entry`, as long as there is nothing to it. */
 typedef struct {
     PyObject_HEAD
     Guard *guard;
@@ -2153,7 +2153,7 @@ static bool note_store(PyObject *store, unsigned long long context) {
     return fine;
 }
 
-/* Give the guard that is kept with a store, as `_ffi.stores.guard_of` does. */
+/* Give the guard that is kept with a store, as `_wasmtime.stores.guard_of` does. */
 static PyObject *guard_of(PyObject *self, PyObject *store) {
     (void)self;
     PyObject *state = PyObject_GenericGetDict(store, NULL);

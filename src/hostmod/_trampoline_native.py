@@ -14,9 +14,9 @@ from functools import partial
 from typing import Any, Self
 
 import hostmod._trampoline_c as native  # in this form it says that there is no such module, where it was not built
-from hostmod import _ffi, _trampoline_py
-from hostmod._ffi import entries, moving, stores
+from hostmod import _trampoline_py, _wasmtime
 from hostmod._trampoline_py import bad_none, bad_tuple, bad_value, not_copied, settle
+from hostmod._wasmtime import entries, moving, stores
 from hostmod.errors import (
     ConversionError,
     ErrnoError,
@@ -227,11 +227,11 @@ def _caller(memory: Memory, address: int) -> Caller:
 def _raw_caller(memory: Memory, address: int) -> Any:
     with contextlib.suppress(MemoryAccessError):  # a guest without a memory can call all the same
         memory.size  # noqa: B018  # asked for what it raises once the call has ended
-    return _ffi.raw_caller(address)
+    return _wasmtime.raw_caller(address)
 
 
 def _fail(error: int, trap: int) -> None:
-    _ffi.reraise(_ffi.failure(error, trap))
+    _wasmtime.reraise(_wasmtime.failure(error, trap))
 
 
 def _busy(where: str) -> None:
@@ -253,12 +253,12 @@ _HELPERS: dict[str, Any] = {
     "bad_none": _bad_none,
     "bad_tuple": _bad_tuple,
     "errno": as_errno,
-    "trap": _ffi.trap,
-    "raised": _ffi.raised,
+    "trap": _wasmtime.trap,
+    "raised": _wasmtime.raised,
     "settle": settle,
     "caller": _caller,
-    "reference": _ffi.externref_from_raw,
-    "references": _ffi.externrefs_to_raw,
+    "reference": _wasmtime.externref_from_raw,
+    "references": _wasmtime.externrefs_to_raw,
     "fail": _fail,
     "busy": _busy,
     "raise_errno": _raise_errno,
@@ -292,12 +292,12 @@ NativeList.__name__ = NativeList.__qualname__ = "List"
 def _start() -> None:
     """Introduce the C code to wasmtime and to Python; InternalError if wasmtime's structures are others."""
     for name, size in native.sizes().items():
-        known = _ffi.size_of(name)
+        known = _wasmtime.size_of(name)
         if size != known:
             raise InternalError(
-                f"{name} is {size} in the C trampoline, {known} in wasmtime {_ffi.WASMTIME_VERSION}"
+                f"{name} is {size} in the C trampoline, {known} in wasmtime {_wasmtime.WASMTIME_VERSION}"
             )
-    native.setup(_ffi.addresses(), _HELPERS, _ffi.SPARE_MESSAGE)
+    native.setup(_wasmtime.addresses(), _HELPERS, _wasmtime.SPARE_MESSAGE)
     stores.make_guard = native.guard_of
     moving.native = native
     native.entries(*entries.PARTS)
@@ -326,7 +326,7 @@ class HostThunk(native.Thunk):
         place: object = None
         if fixed is not None:
             extern = fixed[0]._as_extern()
-            place = (ctypes.string_at(ctypes.addressof(extern), _ffi.EXTERN_SIZE), fixed[1])
+            place = (ctypes.string_at(ctypes.addressof(extern), _wasmtime.EXTERN_SIZE), fixed[1])
         return super().__new__(
             cls,
             plan.where,
@@ -372,14 +372,14 @@ def guest_caller(
         state,
         python,
         (store, function),
-        _ffi.guard_of(store),
+        _wasmtime.guard_of(store),
         tuple(map(pack, plan.params)),
         tuple(map(pack, plan.results)),
         plan.optional,
         plan.is_tuple,
         plan.errno_index,
         plan.words,
-        _ffi.context_address(store),
+        _wasmtime.context_address(store),
         bytes(structure),
         hold,
     )

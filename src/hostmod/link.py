@@ -10,7 +10,7 @@ from typing import Any, Generic, Self, TypeVar, overload
 
 import wasmtime
 
-from hostmod import _ffi, trampoline
+from hostmod import _wasmtime, trampoline
 from hostmod.errors import DeclarationError, ErrnoTable, LinkError, Mismatch, UnboundError, shown
 from hostmod.module import (
     Declaration,
@@ -238,9 +238,11 @@ class _Linkage:
         self.functions = tuple(functions)
         self.implementations = tuple(each.func for each in self.functions)
         # A function type belongs to the first engine that sees it: wasmtime aborts the process when it meets another.
-        self._types = [_ffi.function_type(each.param_types, each.result_types) for each in self.functions]
+        self._types = [
+            _wasmtime.function_type(each.param_types, each.result_types) for each in self.functions
+        ]
         self.rows = tuple(
-            (thunk_of(each), each.plan.module.encode(), each.name.encode(), _ffi.type_address(type_))
+            (thunk_of(each), each.plan.module.encode(), each.name.encode(), _wasmtime.type_address(type_))
             for each, type_ in zip(self.functions, self._types, strict=True)
         )
 
@@ -263,10 +265,10 @@ def _define(
     if linkage is None or linkage.engine() is not linker.engine or linkage.twin is not trampoline.active:
         linkage = _linkage_of(linker.engine, functions, memory, store, cache, linkage)
     served = linkage.implementations if serve is None else tuple(map(serve, linkage.functions))
-    failed = trampoline.active.define_all(_ffi.linker_address(linker), linkage.rows, served, receiver)
+    failed = trampoline.active.define_all(_wasmtime.linker_address(linker), linkage.rows, served, receiver)
     if failed is not None:
         index, address = failed
-        error = _ffi.wasmtime_error(address)
+        error = _wasmtime.wasmtime_error(address)
         raise LinkError(
             f"{linkage.functions[index].plan.where}: the linker did not take it ({error}), expected a name that is "
             "free; link each module once per linker, or set linker.allow_shadowing = True to replace what it has"
@@ -308,7 +310,7 @@ def _linkage_of(
         raise LinkError(
             "link: store= is of another engine than the linker; write wasmtime.Linker(store.engine)"
         )
-    if not _ffi.owns(store, memory._memory):
+    if not _wasmtime.owns(store, memory._memory):
         raise LinkError(
             "link: memory= is of another store than store=, expected the store that it was made in"
         )
@@ -317,7 +319,7 @@ def _linkage_of(
     def context() -> int | None:
         # Weak: the store keeps this function, so holding the store here would keep both for ever.
         alive = reference()
-        return None if alive is None else _ffi.context_address(alive)
+        return None if alive is None else _wasmtime.context_address(alive)
 
     return _Linkage(engine, _offered(functions), lambda each: make(each.plan, "memory", (memory, context)))
 
@@ -382,7 +384,7 @@ class ModuleInstance(Generic[M]):
         if name not in self.compiled.host_module.functions:
             known = ", ".join(sorted(self.compiled.host_module.functions))
             raise KeyError(f"{self.name} has no function {name!r}, it has {known}")
-        if _ffi.engine_of(store) not in (self.compiled.linker.engine, None):
+        if _wasmtime.engine_of(store) not in (self.compiled.linker.engine, None):
             raise LinkError(
                 f"{self.name}.exported_function: a store of another engine than the linker's, expected one of the "
                 "same; write wasmtime.Store(linker.engine)"
@@ -465,7 +467,7 @@ def core_signature(type_: wasmtime.FuncType) -> str:
 
 def core_names(types: Iterable[wasmtime.ValType]) -> list[str]:
     """Spell value types as the text format does."""
-    return [_ffi.core_name(each) for each in types]
+    return [_wasmtime.core_name(each) for each in types]
 
 
 def mismatches(module: wasmtime.Module, hosts: Iterable[Host]) -> list[Mismatch]:

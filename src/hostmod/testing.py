@@ -15,7 +15,7 @@ from typing import Any
 
 import wasmtime
 
-from hostmod import _ffi, trampoline
+from hostmod import _wasmtime, trampoline
 from hostmod.errors import ErrnoError, HostmodError, shown
 from hostmod.guest import GuestMemory, export_caller
 from hostmod.memory import PAGE_SIZE
@@ -143,9 +143,9 @@ def call(function: Callable[..., Any] | Function, /, *arguments: Any) -> Any:
     with wasmtime.Store(engine) as store:
         linker = wasmtime.Linker(engine)
         thunk = trampoline.active.HostThunk(plan)
-        type_ = _ffi.function_type(plan.param_types, plan.result_types)
-        row = (thunk, b"host", b"function", _ffi.type_address(type_))
-        trampoline.active.define_all(_ffi.linker_address(linker), (row,), (serve,), None)
+        type_ = _wasmtime.function_type(plan.param_types, plan.result_types)
+        row = (thunk, b"host", b"function", _wasmtime.type_address(type_))
+        trampoline.active.define_all(_wasmtime.linker_address(linker), (row,), (serve,), None)
         instance = linker.instantiate(store, wasmtime.Module(engine, _guest(found)))
         exports = instance.exports(store)
         memory = GuardedMemory(store, exports["memory"])  # type: ignore[arg-type]  # the guest is the one above

@@ -9,9 +9,9 @@ import sys
 import traceback
 from typing import Any
 
-from hostmod import _ffi
-from hostmod._ffi.signals import uninterruptible_entry
+from hostmod import _wasmtime
 from hostmod._trampoline_py.frames import Frame
+from hostmod._wasmtime.signals import uninterruptible_entry
 from hostmod.errors import ViewEscapedError
 from hostmod.types.reference import Caller
 
@@ -81,7 +81,7 @@ def _settle(whole: Any, context: int, where: str, error: BaseException | bool | 
     `error` is what the host function raised: the frames in its traceback keep their locals, and so their arrays.
     """
     if error is True:
-        return _ffi.release_views(whole, moved=True)
+        return _wasmtime.release_views(whole, moved=True)
     try:
         held = _still_shown(whole)
         if held and isinstance(error, BaseException):
@@ -91,10 +91,10 @@ def _settle(whole: Any, context: int, where: str, error: BaseException | bool | 
             gc.collect()  # an array in a reference cycle is nobody's
             held = _still_shown(whole)
     except BaseException:
-        _ffi.hold_store(context, whole, where)  # as long as nobody knows better
+        _wasmtime.hold_store(context, whole, where)  # as long as nobody knows better
         raise
     if held:
-        _ffi.hold_store(context, whole, where)
+        _wasmtime.hold_store(context, whole, where)
         if isinstance(error, BaseException):
             error.add_note(str(ViewEscapedError(where)))
     return held
@@ -103,8 +103,8 @@ def _settle(whole: Any, context: int, where: str, error: BaseException | bool | 
 def _still_shown(whole: Any) -> bool:
     # Whoever has the origin itself (numpy.ndarray takes memoryview.obj) has an address too.
     if isinstance(whole, ctypes.Array):
-        return _ffi.release_views(whole) or sys.getrefcount(whole) > UNSHOWN
-    return _ffi.release_views(whole) or whole.exports > 0 or sys.getrefcount(whole) > UNSHOWN + 2
+        return _wasmtime.release_views(whole) or sys.getrefcount(whole) > UNSHOWN
+    return _wasmtime.release_views(whole) or whole.exports > 0 or sys.getrefcount(whole) > UNSHOWN + 2
 
 
 UNSHOWN = 4

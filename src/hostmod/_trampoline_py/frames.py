@@ -12,7 +12,7 @@ import gc
 import sys
 from typing import Any
 
-from hostmod import _ffi
+from hostmod import _wasmtime
 from hostmod.errors import MemoryAccessError, ViewEscapedError
 
 NOTHING = -1
@@ -23,7 +23,7 @@ def no_memory(where: str, name: str, kind: int) -> MemoryAccessError:
     """Return the error for a guest whose memory cannot be reached: `kind` is what wasmtime found under its name."""
     if kind == OTHER_STORE:
         return MemoryAccessError(where, "the memory given when linking belongs to another store", name)
-    found = {NOTHING: "nothing", _ffi.EXTERN_SHAREDMEMORY: "a shared memory"}.get(kind, "no memory")
+    found = {NOTHING: "nothing", _wasmtime.EXTERN_SHAREDMEMORY: "a shared memory"}.get(kind, "no memory")
     return MemoryAccessError(where, f"the guest exports {found} as {name!r}", name)
 
 
@@ -34,7 +34,7 @@ class Slots:
 
     def __init__(self, address: int, words: int) -> None:
         self.address = address
-        self.raw = raw = memoryview(_ffi.array_at(address, words * _ffi.RAW_SIZE)).cast("B")
+        self.raw = raw = memoryview(_wasmtime.array_at(address, words * _wasmtime.RAW_SIZE)).cast("B")
         for name in "iIqQfdbBhH":
             setattr(self, name, raw.cast(name))  # type: ignore[call-overload]  # a format character from the table
 
@@ -79,14 +79,14 @@ class Frame(Slots):
         self.locator = locator
         self.name_argument = locator.name_argument
         self.length_argument = locator.length_argument
-        self._extern = (ctypes.c_ubyte * _ffi.EXTERN_SIZE)()
+        self._extern = (ctypes.c_ubyte * _wasmtime.EXTERN_SIZE)()
         self.item = memoryview(self._extern).cast("B")
         self.item_address = ctypes.addressof(self._extern)
-        self.item_argument = _ffi.address_argument(self.item_address)
-        self.memory_address = self.item_address + _ffi.EXTERN_OF
-        self.memory_argument = _ffi.address_argument(self.memory_address)
+        self.item_argument = _wasmtime.address_argument(self.item_address)
+        self.memory_address = self.item_address + _wasmtime.EXTERN_OF
+        self.memory_argument = _wasmtime.address_argument(self.memory_address)
         self.caller = self.context = 0
-        self.caller_argument = self.context_argument = _ffi.address_argument(0)
+        self.caller_argument = self.context_argument = _wasmtime.address_argument(0)
         self.key = b""
         self.size = -1
         self.whole: Any = None
@@ -97,7 +97,7 @@ class Frame(Slots):
     def called_by(self, caller: int) -> None:
         """Take up another caller than that of the last call."""
         self.caller = caller
-        self.caller_argument = _ffi.address_argument(caller)
+        self.caller_argument = _wasmtime.address_argument(caller)
 
     def adopt(self, key: bytes) -> None:
         """Take up a memory that is not the one found last, or has another size now.
@@ -105,21 +105,21 @@ class Frame(Slots):
         Raises ViewEscapedError if it has moved, and a view of it cannot be ended.
         """
         kind = key[0]
-        if kind != _ffi.EXTERN_MEMORY:
-            if kind == _ffi.EXTERN_SHAREDMEMORY:
-                _ffi.extern_delete(self.item_address)
+        if kind != _wasmtime.EXTERN_MEMORY:
+            if kind == _wasmtime.EXTERN_SHAREDMEMORY:
+                _wasmtime.extern_delete(self.item_address)
             raise no_memory(self.locator.where, self.locator.name, kind)
-        context = _ffi.caller_context(self.caller)
-        context_argument = _ffi.address_argument(context)
-        size = _ffi.memory_data_size(context, self.memory_address)
-        base = _ffi.memory_data(context, self.memory_address) or 0
+        context = _wasmtime.caller_context(self.caller)
+        context_argument = _wasmtime.address_argument(context)
+        size = _wasmtime.memory_data_size(context, self.memory_address)
+        base = _wasmtime.memory_data(context, self.memory_address) or 0
         if self.whole is not None and self.is_shown():
             # It grew while views of it are out: they stay if it stayed where it was, or had nothing to show.
             moved = self.size > 0 and ctypes.addressof(self.whole) != base
             self.forget()
-            if moved and _ffi.release_views(self.outlived.pop(), moved=True):
+            if moved and _wasmtime.release_views(self.outlived.pop(), moved=True):
                 raise ViewEscapedError(self.locator.where)
-        whole = _ffi.array_at(base, size) if size else (ctypes.c_ubyte * 0)()
+        whole = _wasmtime.array_at(base, size) if size else (ctypes.c_ubyte * 0)()
         window = memoryview(whole).cast("B")
         (buffer,) = gc.get_referents(window)
         # Without a call in between, so that no signal leaves half of one memory with half of another.
@@ -149,8 +149,8 @@ class Frame(Slots):
         """End what the call under way has lent, if the memory is no longer where it was."""
         if self.size <= 0 or self.whole is None:
             return
-        base = _ffi.memory_data(self.context, self.memory_address)
+        base = _wasmtime.memory_data(self.context, self.memory_address)
         if base != ctypes.addressof(self.whole):
             self.forget()
-            if _ffi.release_views(self.outlived.pop(), moved=True):
+            if _wasmtime.release_views(self.outlived.pop(), moved=True):
                 raise ViewEscapedError("guest memory that moved")

@@ -8,12 +8,12 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from hostmod import _ffi
-from hostmod._ffi import moving
+from hostmod import _wasmtime
 from hostmod._generated import compile_source
 from hostmod._trampoline_py.frames import Slots
 from hostmod._trampoline_py.guest_source import render_guest
 from hostmod._trampoline_py.values import StructError, bad_value, put_words
+from hostmod._wasmtime import moving
 from hostmod.errors import ErrnoError, StaleMemoryError, StoreBusyError, ViewEscapedError
 from hostmod.plan import Plan
 
@@ -24,11 +24,11 @@ class GuestSlots(Slots):
     __slots__ = ("_array", "trap", "trap_address")
 
     def __init__(self, words: int) -> None:
-        self._array = (ctypes.c_ubyte * ((words + 1) * _ffi.RAW_SIZE))()
+        self._array = (ctypes.c_ubyte * ((words + 1) * _wasmtime.RAW_SIZE))()
         address = ctypes.addressof(self._array)
         super().__init__(address, words)
-        self.trap_address = address + words * _ffi.RAW_SIZE
-        self.trap = memoryview(self._array).cast("B")[words * _ffi.RAW_SIZE :].cast("Q")
+        self.trap_address = address + words * _wasmtime.RAW_SIZE
+        self.trap = memoryview(self._array).cast("B")[words * _wasmtime.RAW_SIZE :].cast("Q")
 
 
 def closed(where: str) -> StaleMemoryError:
@@ -65,18 +65,18 @@ _NAMES: dict[str, Any] = {
     "ViewEscapedError": ViewEscapedError,
     "bad_value": bad_value,
     "closed": closed,
-    "externref_from_raw": _ffi.externref_from_raw,
-    "externrefs_to_raw": _ffi.externrefs_to_raw,
-    "failure": _ffi.failure,
+    "externref_from_raw": _wasmtime.externref_from_raw,
+    "externrefs_to_raw": _wasmtime.externrefs_to_raw,
+    "failure": _wasmtime.failure,
     "get_ident": threading.get_ident,
     "headroom": headroom,
     "index": operator.index,
-    "lends": _ffi.lends,
-    "lent": _ffi.lent,
-    "moved": _ffi.moved,
+    "lends": _wasmtime.lends,
+    "lent": _wasmtime.lent,
+    "moved": _wasmtime.moved,
     "put_words": put_words,
-    "reraise": _ffi.reraise,
-    "watched": _ffi.watched,
+    "reraise": _wasmtime.reraise,
+    "watched": _wasmtime.watched,
 }
 """What the generated code calls."""
 
@@ -100,7 +100,7 @@ def guest_caller(
 
     def context_of() -> int:
         try:
-            return _ffi.open_context(store)
+            return _wasmtime.open_context(store)
         except ValueError:
             raise closed(plan.where) from None
 
@@ -112,10 +112,10 @@ def guest_caller(
         context_of=context_of,
         function=ctypes.addressof(structure),
         keep=(store, function, structure),
-        guard=_ffi.guard_of(store),
+        guard=_wasmtime.guard_of(store),
         native_lends=moving.native.lends,
         WORDS=words,
-        invoke=_ffi.func_call_unchecked_held if hold else _ffi.func_call_unchecked,
+        invoke=_wasmtime.func_call_unchecked_held if hold else _wasmtime.func_call_unchecked,
     )
     found: Callable[..., Any] = compile_source(text, _NAMES | names, f"call {plan.where}")["call"]
     return found if lenient is None else lenient(found)

@@ -11,8 +11,7 @@ from collections.abc import Callable
 from types import MethodType
 from typing import Any
 
-from hostmod import _ffi
-from hostmod._ffi.signals import uninterruptible_entry
+from hostmod import _wasmtime
 from hostmod._generated import compile_source
 from hostmod._trampoline_py.ending import end_again, end_call
 from hostmod._trampoline_py.frames import FREE, Frame
@@ -28,6 +27,7 @@ from hostmod._trampoline_py.values import (
     plain_tuple,
     put_words,
 )
+from hostmod._wasmtime.signals import uninterruptible_entry
 from hostmod.errors import ConversionError, SegmentationFault, ViewEscapedError, as_errno
 from hostmod.plan import Plan
 from hostmod.types.pointer import Pointer
@@ -45,8 +45,8 @@ _NAMES: dict[str, Any] = {
     "Duration": Duration,
     "FREE": FREE,
     "Pointer": Pointer,
-    "SPARES": _ffi.spares,
-    "SPARE_TEXT": _ffi.SPARE_TEXT,
+    "SPARES": _wasmtime.spares,
+    "SPARE_TEXT": _wasmtime.SPARE_TEXT,
     "SegmentationFault": SegmentationFault,
     "StructError": StructError,
     "ViewEscapedError": ViewEscapedError,
@@ -54,33 +54,33 @@ _NAMES: dict[str, Any] = {
     "bad_none": bad_none,
     "bad_tuple": bad_tuple,
     "bad_value": bad_value,
-    "caller_context": _ffi.caller_context,
-    "data_size": _ffi.prepared_data_size,
+    "caller_context": _wasmtime.caller_context,
+    "data_size": _wasmtime.prepared_data_size,
     "end_again": end_again,
     "end_call": end_call,
-    "export_get": _ffi.prepared_export_get,
-    "externref_from_raw": _ffi.externref_from_raw,
-    "externrefs_to_raw": _ffi.externrefs_to_raw,
+    "export_get": _wasmtime.prepared_export_get,
+    "externref_from_raw": _wasmtime.externref_from_raw,
+    "externrefs_to_raw": _wasmtime.externrefs_to_raw,
     "get_ident": threading.get_ident,
     "index": operator.index,
     "invalid_string": invalid_string,
-    "lent": _ffi.lent,
-    "moved": _ffi.moved,
+    "lent": _wasmtime.lent,
+    "moved": _wasmtime.moved,
     "new": object.__new__,
     "partial": functools.partial,
     "plain_tuple": plain_tuple,
     "put_words": put_words,
-    "raised": _ffi.raised,
+    "raised": _wasmtime.raised,
     "raw_caller": raw_caller,
     "refcount": sys.getrefcount,
-    "trap": _ffi.trap,
-    "watched": _ffi.watched,
+    "trap": _wasmtime.trap,
+    "watched": _wasmtime.watched,
 }
 """What the generated code calls."""
 
 
 class HostThunk:
-    """A plan's callback, compiled, for `_ffi.define_callback`. Serves any number of linkers and instances."""
+    """A plan's callback, compiled, for `_wasmtime.define_callback`. Serves any number of linkers and instances."""
 
     __slots__ = ("__weakref__", "address", "callback", "source")
 
@@ -107,7 +107,7 @@ class HostThunk:
         function = compile_source(text, _NAMES | names, f"trampoline {plan.where}")["trampoline"]
         uninterruptible_entry(function)
         self.source = text
-        self.callback = _ffi.CALLBACK(function)
+        self.callback = _wasmtime.CALLBACK(function)
         self.address = ctypes.cast(self.callback, ctypes.c_void_p).value or 0
 
 
@@ -124,7 +124,7 @@ def define_all(
     """
     served = functions if receiver is None else [MethodType(each, receiver) for each in functions]
     for index, ((thunk, module, name, type_), callable_) in enumerate(zip(rows, served, strict=True)):
-        error = _ffi.define_callback(linker, module, name, type_, thunk.address, (callable_, thunk))
+        error = _wasmtime.define_callback(linker, module, name, type_, thunk.address, (callable_, thunk))
         if error:
             return index, error
     return None

@@ -6,7 +6,7 @@ import ctypes
 from collections.abc import Callable
 from typing import Any
 
-from hostmod import _ffi
+from hostmod import _wasmtime
 from hostmod._trampoline_py.frames import NOTHING, OTHER_STORE, Frame, no_memory
 from hostmod.errors import MemoryAccessError
 
@@ -20,17 +20,17 @@ class Locator:
         self.where = where
         self.name = name
         data = name.encode()
-        self.name_argument = _ffi.bytes_argument(data)
-        self.length_argument = _ffi.address_argument(len(data))
+        self.name_argument = _wasmtime.bytes_argument(data)
+        self.length_argument = _wasmtime.address_argument(len(data))
 
     def locate(self, frame: Frame) -> None:
         """Bring `frame` up to date; MemoryAccessError if there is no such memory."""
-        if not _ffi.prepared_export_get(
+        if not _wasmtime.prepared_export_get(
             frame.caller_argument, self.name_argument, self.length_argument, frame.item_argument
         ):
             raise self.missing()
         key = frame.item.tobytes()
-        if key != frame.key or frame.size != _ffi.prepared_data_size(
+        if key != frame.key or frame.size != _wasmtime.prepared_data_size(
             frame.context_argument, frame.memory_argument
         ):
             frame.adopt(key)
@@ -49,13 +49,13 @@ class FixedLocator(Locator):
         super().__init__(where, "memory")
         self._context = context
         extern = memory._as_extern()
-        self._item = ctypes.string_at(ctypes.addressof(extern), _ffi.EXTERN_SIZE)
+        self._item = ctypes.string_at(ctypes.addressof(extern), _wasmtime.EXTERN_SIZE)
 
     def locate(self, frame: Frame) -> None:
-        if _ffi.caller_context(frame.caller) != self._context():
+        if _wasmtime.caller_context(frame.caller) != self._context():
             raise no_memory(self.where, self.name, OTHER_STORE)
         if frame.key != self._item:
             frame.item[:] = self._item
-        elif frame.size == _ffi.prepared_data_size(frame.context_argument, frame.memory_argument):
+        elif frame.size == _wasmtime.prepared_data_size(frame.context_argument, frame.memory_argument):
             return
         frame.adopt(self._item)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from threading import get_ident
 from typing import Any, NoReturn
 
-from hostmod import _ffi
+from hostmod import _wasmtime
 from hostmod._trampoline_py.frames import Frame
 from hostmod.errors import StaleMemoryError, StoreBusyError
 from hostmod.memory import Memory
 
-_export_get = _ffi.prepared_export_get
-_data_size = _ffi.prepared_data_size
-_lent = _ffi.lent
+_export_get = _wasmtime.prepared_export_get
+_data_size = _wasmtime.prepared_data_size
+_lent = _wasmtime.lent
 
 
 def not_copied(memory: Memory, protocol: object) -> NoReturn:
@@ -95,4 +95,4 @@ class FixedCallMemory(CallMemory):
 
 def raw_caller(memory: CallMemory) -> Any:
     """Make wasmtime-py's Caller of the call that a memory is of; errors as in `CallMemory._of_call`."""
-    return _ffi.raw_caller(memory._of_call().caller)
+    return _wasmtime.raw_caller(memory._of_call().caller)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from hostmod import _ffi
+from hostmod import _wasmtime
 from hostmod.plan import Slot
 
 WORD = {"i32": "I", "i64": "Q", "f32": "f", "f64": "d"}
@@ -35,7 +35,7 @@ class Source:
 
 def item(index: int, format: str) -> str:
     """The expression of core value `index` in a view of one format."""
-    return f"{format}[{index * _ffi.RAW_SIZE // _WIDTH[format]}]"
+    return f"{format}[{index * _wasmtime.RAW_SIZE // _WIDTH[format]}]"
 
 
 def words(slot: Slot, frame: str) -> str:
@@ -72,7 +72,9 @@ def store_values(source: Source, slots: Sequence[Slot], names: Sequence[str], wh
             guarded(source, lines, where, here, name)
         elif code == "float":
             pack = source.name("pack", type_.layout.pack_into)
-            guarded(source, [f"{pack}({frame}.raw, {slot.index * _ffi.RAW_SIZE}, {name})"], where, here, name)
+            guarded(
+                source, [f"{pack}({frame}.raw, {slot.index * _wasmtime.RAW_SIZE}, {name})"], where, here, name
+            )
         elif code == "bool":
             check = source.name("check", type_.check)
             guarded(

@@ -7,7 +7,7 @@ import struct
 from collections.abc import Sequence
 from typing import Any
 
-from hostmod import _ffi
+from hostmod import _wasmtime
 from hostmod._trampoline_py.frames import Slots
 from hostmod._trampoline_py.source import WORD
 from hostmod.errors import ConversionError, InvalidStringError, shown
@@ -76,7 +76,7 @@ def put_words(slots: Slots, where: str, slot: Slot, words: Sequence[Any]) -> Non
         zip(slot.type.core, checked_words(where, slot, words), strict=True), slot.index
     ):
         view = getattr(slots, WORD[core])
-        view[index * _ffi.RAW_SIZE // (4 if core in ("i32", "f32") else 8)] = word
+        view[index * _wasmtime.RAW_SIZE // (4 if core in ("i32", "f32") else 8)] = word
 
 
 def invalid_string(offset: int, data: Any, error: UnicodeDecodeError) -> InvalidStringError:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, TypeVar, overload
 
 import wasmtime
 
-from hostmod import _ffi, trampoline
+from hostmod import _wasmtime, trampoline
 from hostmod.errors import DeclarationError, ExportMismatch, LinkError, Mismatch
 from hostmod.guest.arguments import Allocator, Arguments
 from hostmod.guest.memory import GuestMemory
@@ -93,7 +93,7 @@ class GuestModule:
             LinkError: the instance is of another store. Or with every export that is missing or has another signature,
                 and both signatures of each.
         """
-        if not _ffi.owns(store, instance._instance):
+        if not _wasmtime.owns(store, instance._instance):
             raise LinkError(
                 f"{type(self).__name__}: an instance of another store, expected the store that it was made in; "
                 f"write {type(self).__name__}(guest.store, guest.instance)"

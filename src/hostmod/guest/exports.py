@@ -7,7 +7,7 @@ from typing import Any
 
 import wasmtime
 
-from hostmod import _ffi, trampoline
+from hostmod import _wasmtime, trampoline
 from hostmod.errors import LinkError, StaleMemoryError
 from hostmod.link import core_names, core_signature
 from hostmod.plan import Plan, Slot
@@ -37,7 +37,7 @@ def export_caller(
     i32 and i64 come back signed; unsigned arguments (addresses) are taken too.
     """
     try:
-        if not _ffi.owns(store, function._func):
+        if not _wasmtime.owns(store, function._func):
             raise LinkError(f"{name}: a function of another store, expected the store that it was made in")
         type_ = function.type(store)
     except ValueError:

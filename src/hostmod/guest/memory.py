@@ -6,7 +6,7 @@ from typing import Any
 
 import wasmtime
 
-from hostmod import _ffi
+from hostmod import _wasmtime
 from hostmod.errors import StaleMemoryError, StoreBusyError
 from hostmod.memory import Memory
 
@@ -24,7 +24,7 @@ class GuestMemory(Memory):
     def __init__(self, store: Any, memory: wasmtime.Memory) -> None:
         self._store = store
         self._memory = memory._memory
-        self._through = _ffi.Window(store, self._memory)
+        self._through = _wasmtime.Window(store, self._memory)
 
     def _window(self) -> memoryview:
         try:
@@ -47,7 +47,7 @@ class GuestMemory(Memory):
         While the view (or a numpy array made of it) is alive, the store neither runs nor closes: release it first, or
         write ``with memory.view(0, 16) as data:``.
         """
-        if _ffi.guard_of(self._store).depth:
+        if _wasmtime.guard_of(self._store).depth:
             raise StoreBusyError(
                 "Guest.memory.view",
                 "its guest is running",
@@ -59,8 +59,8 @@ class GuestMemory(Memory):
             base, size = self._through.place()
             if not size:
                 return memoryview(bytearray())
-            array = _ffi.array_at(base, size)
-            _ffi.hold_store(_ffi.open_context(self._store), array, "Guest.memory.view")
+            array = _wasmtime.array_at(base, size)
+            _wasmtime.hold_store(_wasmtime.open_context(self._store), array, "Guest.memory.view")
             if self._through.place() != (base, size):  # before the store was held
                 return self.view(offset, length)
         except ValueError:

@@ -9,8 +9,8 @@ import weakref
 from threading import get_ident
 from typing import Any
 
-from hostmod._ffi import library, stores, views
-from hostmod._ffi.signals import uninterruptible_entry
+from hostmod._wasmtime import library, stores, views
+from hostmod._wasmtime.signals import uninterruptible_entry
 from hostmod.errors import StoreBusyError
 
 _CONTEXTS = "_Store__context", "_Caller__context", "_StoreContext__ptr"

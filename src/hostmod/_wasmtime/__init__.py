@@ -4,9 +4,9 @@ It reaches wasmtime's C API through the library that wasmtime-py has loaded. Imp
 into a guest do what hostmod's do (`entries`), and makes its ways to change a store safe (`changes`).
 """
 
-from hostmod._ffi import changes
-from hostmod._ffi.entries import entries_raise_original
-from hostmod._ffi.library import (
+from hostmod._wasmtime import changes
+from hostmod._wasmtime.entries import entries_raise_original
+from hostmod._wasmtime.library import (
     CALLBACK,
     address_argument,
     addresses,
@@ -21,11 +21,11 @@ from hostmod._ffi.library import (
     prepared_data_size,
     prepared_export_get,
 )
-from hostmod._ffi.linkers import define_callback, linker_address, wasmtime_error
-from hostmod._ffi.moving import lends, lent, moved, watched
-from hostmod._ffi.references import externref_from_raw, externrefs_to_raw
-from hostmod._ffi.signatures import core_name, function_type, type_address
-from hostmod._ffi.stores import (
+from hostmod._wasmtime.linkers import define_callback, linker_address, wasmtime_error
+from hostmod._wasmtime.moving import lends, lent, moved, watched
+from hostmod._wasmtime.references import externref_from_raw, externrefs_to_raw
+from hostmod._wasmtime.signatures import core_name, function_type, type_address
+from hostmod._wasmtime.stores import (
     context_address,
     engine_of,
     guard_of,
@@ -34,7 +34,7 @@ from hostmod._ffi.stores import (
     owns,
     raw_caller,
 )
-from hostmod._ffi.structures import (
+from hostmod._wasmtime.structures import (
     EXTERN_MEMORY,
     EXTERN_OF,
     EXTERN_SHAREDMEMORY,
@@ -43,9 +43,9 @@ from hostmod._ffi.structures import (
     WASMTIME_VERSION,
     size_of,
 )
-from hostmod._ffi.traps import SPARE_MESSAGE, SPARE_TEXT, failure, raised, reraise, spares, trap
-from hostmod._ffi.views import array_at, release_views
-from hostmod._ffi.windows import Window
+from hostmod._wasmtime.traps import SPARE_MESSAGE, SPARE_TEXT, failure, raised, reraise, spares, trap
+from hostmod._wasmtime.views import array_at, release_views
+from hostmod._wasmtime.windows import Window
 
 __all__ = [
     "CALLBACK",

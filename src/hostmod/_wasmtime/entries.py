@@ -21,10 +21,10 @@ from wasmtime import _func as wasmtime_func
 from wasmtime import _instance as wasmtime_instance
 from wasmtime import _linker as wasmtime_linker
 
-from hostmod._ffi import moving, stores, traps
-from hostmod._ffi.moving import lent
-from hostmod._ffi.signals import uninterruptible_entry
-from hostmod._ffi.structures import WASMTIME_VERSION
+from hostmod._wasmtime import moving, stores, traps
+from hostmod._wasmtime.moving import lent
+from hostmod._wasmtime.signals import uninterruptible_entry
+from hostmod._wasmtime.structures import WASMTIME_VERSION
 from hostmod.errors import StoreBusyError, ViewEscapedError
 
 logger = logging.getLogger("hostmod")

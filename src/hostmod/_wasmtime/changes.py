@@ -13,7 +13,7 @@ from typing import Any
 
 import wasmtime
 
-from hostmod._ffi import moving, stores, windows
+from hostmod._wasmtime import moving, stores, windows
 from hostmod.errors import StoreBusyError
 
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from wasmtime import _ffi as ffi
 from wasmtime import _value as wasmtime_value
 
-from hostmod._ffi import library
+from hostmod._wasmtime import library
 from hostmod.errors import ConversionError, InternalError
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import wasmtime
 from wasmtime import _ffi as ffi
 
-from hostmod._ffi import library
+from hostmod._wasmtime import library
 
 _incref = ctypes.pythonapi.Py_IncRef
 _incref.argtypes = [ctypes.py_object]

@@ -10,7 +10,7 @@ import wasmtime
 from wasmtime import _ffi as ffi
 from wasmtime import _func as wasmtime_func
 
-from hostmod._ffi import library
+from hostmod._wasmtime import library
 
 
 class _Raised(threading.local):
