@@ -83,8 +83,8 @@ def test_a_wasmtime_with_another_structure_makes_the_c_trampoline_step_aside_wit
         "import ctypes, wasmtime\n"
         "from wasmtime import _ffi\n"
         "class Longer(ctypes.Structure):\n"
-        "    _fields_ = [*_wasmtime.wasmtime_extern_t._fields_, ('more', ctypes.c_uint64)]\n"
-        "real, _wasmtime.wasmtime_extern_t = _wasmtime.wasmtime_extern_t, Longer\n"
+        "    _fields_ = [*_ffi.wasmtime_extern_t._fields_, ('more', ctypes.c_uint64)]\n"
+        "real, _ffi.wasmtime_extern_t = _ffi.wasmtime_extern_t, Longer\n"
         "from hostmod import trampoline\n"
         "print(trampoline.active.NAME, trampoline.reason)"
     )
@@ -97,10 +97,10 @@ def test_a_structure_whose_members_moved_makes_it_step_aside_too() -> None:
     said = python(
         "import ctypes\n"
         "from wasmtime import _ffi\n"
-        "old = _wasmtime.wasmtime_extern_t\n"
+        "old = _ffi.wasmtime_extern_t\n"
         "class Turned(ctypes.Structure):\n"
         "    _fields_ = list(reversed(old._fields_))\n"
-        "_wasmtime.wasmtime_extern_t = Turned\n"
+        "_ffi.wasmtime_extern_t = Turned\n"
         "from hostmod import trampoline\n"
         "print(trampoline.active.NAME, trampoline.reason)"
     )
