@@ -1,4 +1,4 @@
-"""Generated source: compiled once per text, shown by tracebacks, and out of linecache with the last of its functions."""
+"""Generated source: compiled once per text, shown by tracebacks, out of linecache with the last of its functions."""
 
 from __future__ import annotations
 
