@@ -14,7 +14,7 @@ guest.
 
 from hostmod._trampoline_py.ending import settle
 from hostmod._trampoline_py.frames import no_memory
-from hostmod._trampoline_py.guest import guest_caller
+from hostmod._trampoline_py.guest import GuestThunk
 from hostmod._trampoline_py.guest_source import render_guest
 from hostmod._trampoline_py.host import HostThunk, define_all
 from hostmod._trampoline_py.host_source import render_host
@@ -25,6 +25,7 @@ NAME: str = "py"
 
 __all__ = [
     "NAME",
+    "GuestThunk",
     "HostThunk",
     "StructError",
     "bad_none",
@@ -32,7 +33,6 @@ __all__ = [
     "bad_value",
     "checked_words",
     "define_all",
-    "guest_caller",
     "no_memory",
     "not_copied",
     "render_guest",

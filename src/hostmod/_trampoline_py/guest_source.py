@@ -9,9 +9,11 @@ from hostmod.plan import Plan, Slot
 
 
 def render_guest(plan: Plan) -> tuple[str, dict[str, Any]]:
-    """Write the source of a function that calls a guest's export, and the names it refers to."""
+    """Write the source of a function that calls a guest's export, and the names it refers to.
+
+    The source is the same for all exports of one form: what differs is among the names, `WHERE` for one.
+    """
     source = Source()
-    where = repr(plan.where)
     names = [f"p{position}" for position in range(len(plan.params))]
     references = any(slot.type.code == "externref" for slot in (*plan.params, *plan.results))
     memory = any(
@@ -26,14 +28,14 @@ def render_guest(plan: Plan) -> tuple[str, dict[str, Any]]:
     if memory:
         source.add("context_of()", "memory = new_memory()", "try:")
         source.depth += 1
-    store_values(source, plan.params, names, where, "s")
+    store_values(source, plan.params, names, "WHERE", "s")
     source.add(
         "headroom()",
         "here = context_of() if lent else 0",
         "watching = here != 0 and lends(here)",
         "me = get_ident()",
         "if guard.depth and guard.owner != me:",
-        f"    raise StoreBusyError({where})",
+        "    raise StoreBusyError(WHERE)",
         # From the check on no other thread has a turn and no signal is handled: the end gives back all of it.
         "guard.owner = me",
         "guard.depth += 1",
@@ -42,7 +44,7 @@ def render_guest(plan: Plan) -> tuple[str, dict[str, Any]]:
         "        watched.append(here)",
         "    error = invoke(store._context(), function, s.address, WORDS, s.trap_address)",
         "except ValueError:",
-        f"    raise closed({where}) from None",
+        "    raise closed(WHERE) from None",
         "finally:",
         "    guard.depth -= 1",
         "    if watching:",

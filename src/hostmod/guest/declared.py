@@ -116,8 +116,8 @@ class GuestModule:
             def new_memory(where: str = where) -> Arguments:
                 return Arguments(memory, allocator, where)
 
-            self.__dict__[attribute] = trampoline.active.guest_caller(
-                plan, store, function, new_memory, hold_gil
+            self.__dict__[attribute] = trampoline.active.GuestThunk(plan).caller(
+                store, function, new_memory, hold_gil
             )
 
     @classmethod

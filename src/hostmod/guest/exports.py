@@ -82,7 +82,9 @@ def export_caller(
 
         return export
 
-    call = trampoline.active.guest_caller(plan, store, function, None, hold_gil, lenient)
+    call: Callable[..., Any] = trampoline.active.GuestThunk(plan, lenient).caller(
+        store, function, None, hold_gil
+    )
     call.__name__ = name
     call.__doc__ = f"{name}{core_signature(type_)}"
     return call
