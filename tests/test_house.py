@@ -59,6 +59,8 @@ INSIDE = {
         "references": "library",
         "traps": "library",
         "stores": "",
+        "modules": "signatures",
+        "instances": "library stores",
         "views": "",
         "moving": "",
         "signals": "",
@@ -81,10 +83,11 @@ INSIDE = {
     "guest": {
         "source": "",
         "memory": "",
-        "exports": "",
+        "interface": "",
+        "exports": "interface",
         "arguments": "memory exports",
-        "declared": "memory arguments",
-        "instance": "source memory exports",
+        "declared": "memory interface arguments",
+        "instance": "source memory interface exports",
     },
 }
 """Who may import whom inside the packages that a call goes through; `__init__`, their face, has any of them."""

@@ -6,6 +6,7 @@ into a guest do what hostmod's do (`entries`), and makes its ways to change a st
 
 from hostmod._wasmtime import changes
 from hostmod._wasmtime.entries import entries_raise_original
+from hostmod._wasmtime.instances import export_of, exports_in_order, instantiate
 from hostmod._wasmtime.library import (
     CALLBACK,
     address_argument,
@@ -22,6 +23,7 @@ from hostmod._wasmtime.library import (
     prepared_export_get,
 )
 from hostmod._wasmtime.linkers import define_callback, linker_address, wasmtime_error
+from hostmod._wasmtime.modules import CoreTypes, Extern, Import, core_names, exports_of, imports_of
 from hostmod._wasmtime.moving import lends, lent, moved, watched
 from hostmod._wasmtime.references import externref_from_raw, externrefs_to_raw
 from hostmod._wasmtime.signatures import core_name, function_type, type_address
@@ -41,6 +43,7 @@ from hostmod._wasmtime.structures import (
     EXTERN_SIZE,
     RAW_SIZE,
     WASMTIME_VERSION,
+    memory_identity,
     size_of,
 )
 from hostmod._wasmtime.traps import SPARE_MESSAGE, SPARE_TEXT, failure, raised, reraise, spares, trap
@@ -57,6 +60,9 @@ __all__ = [
     "SPARE_MESSAGE",
     "SPARE_TEXT",
     "WASMTIME_VERSION",
+    "CoreTypes",
+    "Extern",
+    "Import",
     "Window",
     "address_argument",
     "addresses",
@@ -67,9 +73,13 @@ __all__ = [
     "changes",
     "context_address",
     "core_name",
+    "core_names",
     "define_callback",
     "engine_of",
     "entries_raise_original",
+    "export_of",
+    "exports_in_order",
+    "exports_of",
     "extern_delete",
     "externref_from_raw",
     "externrefs_to_raw",
@@ -79,11 +89,14 @@ __all__ = [
     "function_type",
     "guard_of",
     "hold_store",
+    "imports_of",
+    "instantiate",
     "lends",
     "lent",
     "linker_address",
     "memory_data",
     "memory_data_size",
+    "memory_identity",
     "moved",
     "open_context",
     "owns",

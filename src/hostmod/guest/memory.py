@@ -79,10 +79,11 @@ class GuestMemory(Memory):
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, GuestMemory):
             return NotImplemented
-        return self._store is other._store and bytes(self._memory) == bytes(other._memory)
+        identity = _wasmtime.memory_identity
+        return self._store is other._store and identity(self._memory) == identity(other._memory)
 
     def __hash__(self) -> int:
-        return hash((id(self._store), bytes(self._memory)))
+        return hash((id(self._store), _wasmtime.memory_identity(self._memory)))
 
     def __repr__(self) -> str:
         try:
