@@ -351,13 +351,14 @@ _NATIVE_GUEST = ("int", "float", "bool")
 class GuestThunk(_trampoline_py.GuestThunk):
     """A plan made ready for calls of guests: in C where it is of numbers, else in Python."""
 
-    __slots__ = ("_packed",)
+    __slots__ = ("_packed", "_where")
 
     def __init__(
         self, plan: Plan, lenient: Callable[[Callable[..., Any]], Callable[..., Any]] | None = None
     ) -> None:
         """Pack `plan`; `lenient` wraps the calls that are made in Python, those that C does not take among them."""
         super().__init__(plan, lenient)
+        self._where = plan.where
         self._packed: tuple[tuple[Any, ...], tuple[Any, ...], bool, bool, int, int] | None = None
         if all(slot.type.code in _NATIVE_GUEST for slot in (*plan.params, *plan.results)):
             self._packed = (
@@ -377,9 +378,9 @@ class GuestThunk(_trampoline_py.GuestThunk):
         if self._packed is None or "_Store__context" not in state:
             return super().caller(store, function, new_memory, hold)
         return native.GuestCall(
-            self.plan.where,
+            self._where,
             state,
-            PythonCall(super().caller, store, function, new_memory, hold),
+            PythonCall(self, store, function, new_memory, hold),
             None,
             _wasmtime.guard_of(store),
             *self._packed,
@@ -392,10 +393,11 @@ class GuestThunk(_trampoline_py.GuestThunk):
 class PythonCall:
     """The same call in Python, for what C does not take. It is made when it is first needed: most are never."""
 
-    __slots__ = ("_arguments", "_call", "_make")
+    __slots__ = ("_arguments", "_call", "_thunk")
 
-    def __init__(self, make: Callable[..., Callable[..., Any]], *arguments: Any) -> None:
-        self._make = make
+    def __init__(self, thunk: GuestThunk, *arguments: Any) -> None:
+        """Take the arguments of `GuestThunk.caller`."""
+        self._thunk = thunk
         self._arguments = arguments
         self._call: Callable[..., Any] | None = None
 
@@ -403,5 +405,5 @@ class PythonCall:
         """Call the guest."""
         call = self._call
         if call is None:
-            call = self._call = self._make(*self._arguments)
+            call = self._call = _trampoline_py.GuestThunk.caller(self._thunk, *self._arguments)
         return call(*arguments, **keywords)

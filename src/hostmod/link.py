@@ -481,11 +481,12 @@ def mismatches(module: wasmtime.Module, hosts: Iterable[Host]) -> list[Mismatch]
 
     That a module and a host agree is found out once, and remembered by the host for as long as there is the module.
     """
-    # An instance may have attributes of these names; what is linked is the class's.
-    declarations = [type(host) if isinstance(host, HostModule) else host for host in hosts]
-    unknown = {each.name: each for each in declarations if module not in each._agreed}
-    if not unknown:
+    new = [host for host in hosts if module not in host._agreed]
+    if not new:
         return []
+    # An instance may have attributes of these names; what is linked is the class's.
+    declarations = [type(host) if isinstance(host, HostModule) else host for host in new]
+    unknown = {each.name: each for each in declarations}
     found: dict[tuple[str, str, str], Mismatch] = {}
     for each in _wasmtime.imports_of(module):
         if each.module in unknown:

@@ -229,18 +229,17 @@ def _check_all(
     store: wasmtime.Store,
 ) -> None:
     found = mismatches(module, hosts.values())
-    if not interface.sources <= hosts.keys():
-        for each in interface.imports:
-            if each.module in hosts:
-                continue
-            try:
-                linker.get(store, each.module, each.name)
-            except wasmtime.WasmtimeError:
-                have = ", ".join(sorted(hosts))
-                advice = f"no host module named {each.module!r} was given" + (
-                    f" (given: {have})" if have else ""
-                )
-                found.append(Mismatch(each.module, each.name, spell_type(each), None, advice))
+    if interface.sources <= hosts.keys() and not found:
+        return
+    for each in interface.imports:
+        if each.module in hosts:
+            continue
+        try:
+            linker.get(store, each.module, each.name)
+        except wasmtime.WasmtimeError:
+            have = ", ".join(sorted(hosts))
+            advice = f"no host module named {each.module!r} was given" + (f" (given: {have})" if have else "")
+            found.append(Mismatch(each.module, each.name, spell_type(each), None, advice))
     if found:
         places = "1 place" if len(found) == 1 else f"{len(found)} places"
         raise LinkError(f"the guest's imports and what it is given disagree in {places}:", found)
