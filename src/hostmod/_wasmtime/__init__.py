@@ -6,7 +6,7 @@ into a guest do what hostmod's do (`entries`), and makes its ways to change a st
 
 from hostmod._wasmtime import changes
 from hostmod._wasmtime.entries import entries_raise_original
-from hostmod._wasmtime.instances import export_of, exports_in_order, instantiate
+from hostmod._wasmtime.instances import export_of, exports_in_order, instantiate, new_store
 from hostmod._wasmtime.library import (
     CALLBACK,
     address_argument,
@@ -98,6 +98,7 @@ __all__ = [
     "memory_data_size",
     "memory_identity",
     "moved",
+    "new_store",
     "open_context",
     "owns",
     "prepared_data_size",

@@ -141,7 +141,7 @@ def instantiate(
         own_linker = linker is None
         linker = linker or wasmtime.Linker(engine)
         if store is None:
-            store = own_store = wasmtime.Store(engine)
+            store = own_store = _wasmtime.new_store(engine)
         spec, provided = _memory_of(interface, memory, store, linker if own_linker else None, made)
         for host in made.values():
             if provided is None:
