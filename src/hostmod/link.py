@@ -319,7 +319,7 @@ def _linkage_of(
     def context() -> int | None:
         # Weak: the store keeps this function, so holding the store here would keep both for ever.
         alive = reference()
-        return None if alive is None else _wasmtime.context_address(alive)
+        return None if alive is None else _wasmtime.context_of(alive)
 
     return _Linkage(engine, _offered(functions), lambda each: make(each.plan, "memory", (memory, context)))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import operator
-import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -13,8 +12,9 @@ from hostmod._generated import compile_source
 from hostmod._trampoline_py.frames import Slots
 from hostmod._trampoline_py.guest_source import render_guest
 from hostmod._trampoline_py.values import StructError, bad_value, put_words
-from hostmod._wasmtime import moving
-from hostmod.errors import ErrnoError, StaleMemoryError, StoreBusyError, ViewEscapedError
+from hostmod._wasmtime import references
+from hostmod._wasmtime import store as stores
+from hostmod.errors import ErrnoError, StaleMemoryError
 from hostmod.plan import Plan
 
 
@@ -36,47 +36,22 @@ def closed(where: str) -> StaleMemoryError:
     return StaleMemoryError(f"{where} was called, but its store is closed", "call it before closing")
 
 
-def headroom() -> None:
-    """Raise RecursionError now, if the callback's own frames would not fit any more.
-
-    An exception before a ctypes callback has begun to run is printed and lost, and wasmtime reads an arbitrary number
-    as its result.
-    """
-    _headroom_1()
-
-
-def _headroom_1() -> None:
-    _headroom_2()
-
-
-def _headroom_2() -> None:
-    _headroom_3()
-
-
-def _headroom_3() -> None:
-    pass
-
-
 _NAMES: dict[str, Any] = {
     "__name__": __name__,
     "ErrnoError": ErrnoError,
-    "StoreBusyError": StoreBusyError,
     "StructError": StructError,
-    "ViewEscapedError": ViewEscapedError,
     "bad_value": bad_value,
     "closed": closed,
-    "externref_from_raw": _wasmtime.externref_from_raw,
-    "externrefs_to_raw": _wasmtime.externrefs_to_raw,
+    "enter": stores.enter,
+    "externrefs_to_raw": references.externrefs_to_raw,
     "failure": _wasmtime.failure,
-    "get_ident": threading.get_ident,
-    "headroom": headroom,
+    "held": references.held,
+    "here": _wasmtime.stack.here,
     "index": operator.index,
-    "lends": _wasmtime.lends,
-    "lent": _wasmtime.lent,
-    "moved": _wasmtime.moved,
     "put_words": put_words,
+    "release": references.release,
     "reraise": _wasmtime.reraise,
-    "watched": _wasmtime.watched,
+    "root": references.from_raws,
 }
 """What the generated code calls."""
 
@@ -94,13 +69,15 @@ def guest_caller(
     `hold` keeps the GIL while the guest runs. `new_memory` makes the memory that arguments are copied into. `lenient`
     wraps the call in one that takes more than the plan does.
     """
-    text, names = render_guest(plan)
+    guard = _wasmtime.guard_of(store)
+    native_guard = not isinstance(guard, stores.Guard)
+    text, names = render_guest(plan, native_guard)
     words = plan.words
     structure = function._func
 
     def context_of() -> int:
         try:
-            return _wasmtime.open_context(store)
+            return _wasmtime.context_of(store)
         except ValueError:
             raise closed(plan.where) from None
 
@@ -112,8 +89,9 @@ def guest_caller(
         context_of=context_of,
         function=ctypes.addressof(structure),
         keep=(store, function, structure),
-        guard=_wasmtime.guard_of(store),
-        native_lends=moving.native.lends,
+        guard=guard,
+        Entered=stores.parts.Entered,
+        claim=None if native_guard else guard.claim,
         WORDS=words,
         invoke=_wasmtime.func_call_unchecked_held if hold else _wasmtime.func_call_unchecked,
     )

@@ -8,8 +8,11 @@ from hostmod._trampoline_py.source import Source, item, store_values, words
 from hostmod.plan import Plan, Slot
 
 
-def render_guest(plan: Plan) -> tuple[str, dict[str, Any]]:
-    """Write the source of a function that calls a guest's export, and the names it refers to."""
+def render_guest(plan: Plan, native_guard: bool = False) -> tuple[str, dict[str, Any]]:
+    """Write the source of a function that calls a guest's export, and the names it refers to.
+
+    `native_guard` says that stores are guarded by the C backend's guards, which are left by letting an `Entered` go.
+    """
     source = Source()
     where = repr(plan.where)
     names = [f"p{position}" for position in range(len(plan.params))]
@@ -21,38 +24,43 @@ def render_guest(plan: Plan) -> tuple[str, dict[str, Any]]:
     source.add(f"def call({', '.join(names)}):")
     source.depth = 1
     source.add("try:", "    s = pool.pop()", "except IndexError:", "    s = new_slots()")
-    if references:
-        source.add("context = context_of()")
     if memory:
         source.add("context_of()", "memory = new_memory()", "try:")
         source.depth += 1
     store_values(source, plan.params, names, where, "s")
     source.add(
-        "headroom()",
-        "here = context_of() if lent else 0",
-        "watching = here != 0 and lends(here)",
-        "me = get_ident()",
-        "if guard.depth and guard.owner != me:",
-        f"    raise StoreBusyError({where})",
-        # From the check on no other thread has a turn and no signal is handled: the end gives back all of it.
-        "guard.owner = me",
-        "guard.depth += 1",
+        f"entered = Entered(guard, {where})" if native_guard else f"enter(guard, {where})",
         "try:",
-        "    if watching:",
-        "        watched.append(here)",
-        "    error = invoke(store._context(), function, s.address, WORDS, s.trap_address)",
-        "except ValueError:",
-        f"    raise closed({where}) from None",
-        "finally:",
-        "    guard.depth -= 1",
-        "    if watching:",
-        "        watched.remove(here)",
-        "if lent or native_lends():",
-        "    try:",
-        "        moved(context_of())",
-        "    except ViewEscapedError:",
-        "        if error is None and not s.trap[0]:",  # else what ended the call says more
-        "            raise",
+        "    context = guard.context",
+        "    if not context:",
+        f"        raise closed({where})",
+        "    used = here.used",
+    )
+    passed = [slot for slot in plan.params if slot.type.code == "externref"]
+    if passed:
+        source.add("    raws = externrefs_to_raw(context, references)")
+        source.add(
+            *(f"    s.{item(slot.index, 'I')} = raws[{position}]" for position, slot in enumerate(passed))
+        )
+    source.add("    error = invoke(context, function, s.address, WORDS, s.trap_address)")
+    returned = [f"s.{item(slot.index, 'I')}" for slot in plan.results if slot.type.code == "externref"]
+    if returned:
+        # Before anything else is made: a raw reference is no root.
+        source.add(
+            "    if error is None and not s.trap[0]:", f"        rooted = root(context, ({', '.join(returned)},))"
+        )
+    if references:
+        source.add("    if held:", "        release(context)")
+    source.add("finally:")
+    if native_guard:
+        source.add("    entered = None")
+    else:
+        # Without a call, so that no signal can come in between.
+        source.add(
+            "    depth = guard.depth - 1", "    guard.depth = depth", "    if not depth:", "        del claim[0]"
+        )
+    source.add(
+        "here.used = used",
         "if error is not None or s.trap[0]:",
         "    pointer = s.trap[0]",
         "    s.trap[0] = 0",
@@ -83,7 +91,7 @@ def _load_result(source: Source, position: int, slot: Slot) -> None:
     elif code == "bool":
         source.add(f"{name} = s.{item(slot.index, 'I')} != 0")
     elif code == "externref":
-        source.add(f"{name} = externref_from_raw(context, s.{item(slot.index, 'I')})")
+        source.add(f"{name} = rooted.pop()")
     else:
         memory = "None" if code in ("duration", "enum") else "memory"
         source.add(f"{name} = {source.name('load', type_.load_value)}({memory}, {words(slot, 's')})")

@@ -33,6 +33,7 @@ caller_export_get = _function(
 )
 memory_data = _function(_keeping, "wasmtime_memory_data", _pointer, _pointer, _pointer)
 memory_data_size = _function(_keeping, "wasmtime_memory_data_size", _size, _pointer, _pointer)
+memory_type = _function(_keeping, "wasmtime_memory_type", _pointer, _pointer, _pointer)
 
 address_argument = _pointer.from_param
 bytes_argument = ctypes.c_char_p.from_param

@@ -1,123 +1,204 @@
-"""Views of guest memory: making what they show, and ending them."""
+"""What shows a guest's memory to Python: windows, which hostmod reads and writes through, and views, which it hands out.
+
+Each is a memoryview of an exporter, a ctypes array at the memory's address that refers to the store's `Keeper`: whatever
+still shows the memory keeps it mapped, however it came to be kept. A view ends when its call does: it is released, our
+references are dropped, and if the exporter is still there then, something else can reach the memory (a slice, a numpy
+array, ``view.obj``), and the view has escaped. Nothing is counted, and nothing is searched.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
-import gc
-import inspect
-import sys
-import types
-from collections import Counter
+import weakref
+from collections.abc import Callable
 from typing import Any
+
+import wasmtime
+from wasmtime import _ffi as ffi
+
+from hostmod._wasmtime import engine as engines
+from hostmod._wasmtime import library, store
+from hostmod.errors import ViewEscapedError
+
+
+def array_type(size: int) -> Any:
+    """Make a ctypes array type of `size` bytes, whose instances refer to a `keeper`.
+
+    Not ``c_ubyte * size``: ctypes keeps those for ever, one for each size a guest chose.
+    """
+    return type(
+        "GuestMemory",
+        (ctypes.Array,),
+        {"__slots__": ("__weakref__", "keeper"), "_type_": ctypes.c_ubyte, "_length_": size},
+    )
 
 
 def array_at(address: int, size: int) -> Any:
-    """Make a ctypes array over `size` bytes at `address`.
+    """Make a ctypes array over `size` bytes at `address`, which are nobody's to keep: a call's slots."""
+    return array_type(size).from_address(address)
 
-    Its type is not ``c_ubyte * size``: ctypes keeps those for ever, one for each size a guest chose.
+
+class Window:
+    """A memory of a store at its present size, as hostmod itself reads and writes it.
+
+    `view` is released when the store closes; for a memory that can move, also before its guest runs.
     """
-    cls = type("GuestMemory", (ctypes.Array,), {"_type_": ctypes.c_ubyte, "_length_": size})
-    return cls.from_address(address)  # type: ignore[attr-defined]  # an Array subclass has it
 
+    __slots__ = ("__weakref__", "base", "exporter", "guard", "key", "moves", "size", "view")
 
-_ManagedBuffer = type(*gc.get_referents(memoryview(b"")))
+    def __init__(self, guard: Any, key: bytes, base: int, size: int, moves: bool) -> None:
+        self.guard = guard
+        self.key = key
+        self.base = base
+        self.size = size
+        self.moves = moves
+        self.exporter = array_type(size)
+        self.view = memoryview(self.export()).cast("B")
 
+    def export(self) -> Any:
+        """Make an exporter of the whole memory."""
+        array = self.exporter.from_address(self.base) if self.size else self.exporter()
+        array.keeper = store.keeper_of(self.guard)
+        return array
 
-def release_views(array: Any, moved: bool = False) -> bool:
-    """End the memoryviews of `array` that Python code holds, and return whether anything else still shows it.
-
-    A numpy array keeps an address, and for its sake a memoryview that can be released like any other: so a view is
-    ended only if everything that refers to it is known to use it as a view. With `moved`, the memory has gone already
-    and nothing is left to keep: every view ends, and what had an address is told by having a view that no Python code
-    refers to. It looks through everything that the garbage collector knows, so it is for views that someone kept.
-    """
-    # What the views of one origin share. It refers to the origin until the last of them is released.
-    buffers = [each for each in gc.get_referrers(array) if type(each) is _ManagedBuffer]
-    views = [
-        each for each in gc.get_referrers(*buffers) if type(each) is memoryview and not _is_released(each)
-    ]
-    holders = [each for each in gc.get_referrers(*views) if each is not views]
-    known = Counter(id(used) for holder in holders for used in _used_by(holder))
-    held = False
-    for view in views:
-        if moved:
-            held = held or known[id(view)] + _references_of_calls(view) == 0
-        elif known[id(view)] != sys.getrefcount(view) - 3:  # its name, the list, and the argument
-            continue
+    def end(self) -> bool:
+        """Release it; False if something uses it at this very moment."""
+        alive = weakref.ref(self.view.obj) if self.size >= 0 else _nothing
+        self.size = -1
         with contextlib.suppress(BufferError):
-            view.release()
-    return held or any(map(gc.get_referents, buffers))
+            self.view.release()
+        return alive() is None
 
 
-def _is_released(view: memoryview) -> bool:
-    try:
-        view.nbytes  # noqa: B018  # asked for what it raises
-    except ValueError:
-        return True
-    return False
+def _nothing() -> None:
+    return None
 
 
-_PLAIN = {
-    id(each)
-    for each in (
-        list,
-        tuple,
-        types.BuiltinMethodType,
-        types.CellType,
-        types.FrameType,
-        types.GeneratorType,
-        types.MethodType,
-        type(iter(memoryview(b""))),
-    )
-}
-_ORIGINS = {id(each) for each in (object, dict, list, tuple)}
-_CData = ctypes.c_int.__mro__[2]
-_objects = vars(_CData)["_objects"].__get__
-_base = vars(type)["__base__"].__get__
-_size = vars(type)["__basicsize__"].__get__
-_namespace = vars(type)["__dict__"].__get__
+def window(guard: Any, key: bytes) -> Window:
+    """Return the window on a memory, made anew if it has another size than when it was looked at last.
 
-
-def _used_by(holder: object) -> list[Any]:
-    """What an object refers to, once for each reference, and uses as Python code does; of other kinds, nothing.
-
-    Nothing here asks the object or its class, which may answer what they like: only what CPython says of them.
+    Args:
+        guard: of the memory's store, which the calling thread is inside.
+        key: the bytes of the memory's wasmtime_memory_t.
     """
-    cls = type(holder)
-    if id(cls) in _PLAIN or (not _is_of_ctypes(holder) if cls is dict else _is_python(cls)):
-        return gc.get_referents(holder)
-    return []
-
-
-def _is_python(cls: type) -> bool:
-    """Whether a class and those it is derived from are made by class statements, down to `object` or a container.
-
-    One written in C that keeps an address has room for it, which no ``__slots__`` account for.
-    """
-    while id(cls) not in _ORIGINS:
-        base = _base(cls)
-        if _size(cls) > _size(base) + _WEAKREFS and "__slots__" not in _namespace(cls):
-            return False
-        cls = base
-    return True
-
-
-_WEAKREFS = 8
-"""Bytes that a class statement may add to what an instance takes, for weak references. Its dict is not in there."""
-
-
-def _is_of_ctypes(found: object) -> bool:
-    """Whether a dict is where a ctypes object, made by from_buffer, keeps the view that it has the address from."""
-    return any(issubclass(type(each), _CData) and _objects(each) is found for each in gc.get_referrers(found))
-
-
-def _references_of_calls(view: memoryview) -> int:
-    """How often calls under way in this thread refer to a view by name, which the garbage collector does not know."""
-    found = 0
-    frame = sys._getframe(2)
-    while frame is not None:
-        if frame.f_code.co_flags & inspect.CO_OPTIMIZED:  # a function's: the names of others are in a dict
-            found += sum(each is view for each in frame.f_locals.values())
-        frame = frame.f_back  # type: ignore[assignment]  # None ends the loop
+    address = ctypes.create_string_buffer(key, len(key))
+    context = guard.context
+    size = int(library.memory_data_size(context, address))
+    known: Window | None = guard.windows.get(key)
+    if known is not None and known.size == size:
+        return known
+    base = library.memory_data(context, address) or 0
+    moves = known.moves if known is not None else _moves(context, address)
+    found = Window(guard, key, base, size, moves)
+    if moves:
+        guard.moving.add(found)
+    guard.windows[key] = found
     return found
+
+
+def _moves(context: int, address: Any) -> bool:
+    owner = store.store_of(context)
+    if owner is None:
+        return True  # nothing is known of it
+    type_ = library.memory_type(context, address)
+    found = wasmtime.MemoryType._from_ptr(ctypes.cast(type_, ctypes.POINTER(ffi.wasm_memorytype_t)), None)
+    return engines.can_move(owner.engine, found)
+
+
+def moves(context: int, key: bytes) -> bool:
+    """Whether a memory of a store can move; `key` holds the bytes of its wasmtime_memory_t."""
+    guard = store.guard_at(context)
+    if guard is None:
+        return True
+    known: Window | None = guard.windows.get(key)
+    return known.moves if known is not None else _moves(context, ctypes.create_string_buffer(key, len(key)))
+
+
+class Views:
+    """The views of a memory that one call has handed out, or one use outside of calls."""
+
+    __slots__ = ("__weakref__", "_alive", "_before", "_guard", "_handed", "_root")
+
+    def __init__(self, window: Window, before: Views | None = None) -> None:
+        """Make the views of a window; `before` are those of the same call that ended when its guest ran again."""
+        self._before = before
+        array = window.export()
+        self._alive = weakref.ref(array)
+        self._root: memoryview | None = memoryview(array).cast("B")
+        self._handed: list[weakref.ref[memoryview]] = []
+        self._guard = window.guard
+        if window.moves:
+            window.guard.moving.add(self)
+
+    @property
+    def ended(self) -> bool:
+        """Whether no more can be handed out."""
+        return self._root is None
+
+    def view(self, start: int, stop: int, format: str = "B") -> memoryview:
+        """Hand out a view; the range was checked, and the views have not `ended`."""
+        handed = self._handed
+        root = self._root
+        assert root is not None  # as the caller has seen
+        view = root[start:stop]
+        if format != "B":
+            view = view.cast(format)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]  # a format of memoryview's
+        if len(handed) > 16 and len(handed) & (len(handed) - 1) == 0:
+            # As many as a power of two: those that nobody holds any more go.
+            handed[:] = [each for each in handed if each() is not None]
+        handed.append(weakref.ref(view))
+        return view
+
+    def end(self) -> bool:
+        """Release what was handed out; False if something can still reach the memory."""
+        for each in self._handed:
+            view = each()
+            if view is not None:
+                with contextlib.suppress(BufferError):
+                    view.release()
+        view = None
+        root, self._root = self._root, None
+        if root is not None:
+            root.release()  # handed to nobody, so nothing has it but its slices
+        del root
+        if self._alive() is not None or (self._before is not None and not self._before.end()):
+            return False
+        self._guard.moving.discard(self)
+        return True
+
+
+class Outside:
+    """A view of a memory that can move, handed out outside of calls: it ends before the guest runs."""
+
+    __slots__ = ("__weakref__", "_alive", "_view")
+
+    def __init__(self, alive: Callable[[], Any], view: memoryview) -> None:
+        self._alive = alive
+        self._view = weakref.ref(view)
+
+    def end(self) -> bool:
+        """Release it; False if something can still reach the memory."""
+        view = self._view()
+        if view is not None:
+            with contextlib.suppress(BufferError):
+                view.release()
+        del view
+        return self._alive() is None
+
+
+def show(window: Window, start: int, stop: int) -> memoryview:
+    """Hand out a view outside of calls, which keeps the memory for as long as it lives; the range was checked."""
+    array = window.export()
+    alive = weakref.ref(array)
+    with memoryview(array) as root, root.cast("B") as flat:
+        view = flat[start:stop]
+    if window.moves:
+        window.guard.moving.add(Outside(alive, view))
+    return view
+
+
+def escaped(where: str, error: BaseException | None) -> None:
+    """Say that a view has escaped, unless the host function's own exception is on its way."""
+    if error is None:
+        raise ViewEscapedError(where)
