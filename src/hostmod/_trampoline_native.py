@@ -9,14 +9,18 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import inspect
+import weakref
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Self
 
+import wasmtime
+
 import hostmod._trampoline_c as native  # in this form it says that there is no such module, where it was not built
 from hostmod import _trampoline_py, _wasmtime
-from hostmod._trampoline_py import bad_none, bad_tuple, bad_value, not_copied, settle
-from hostmod._wasmtime import entries, moving, stores
+from hostmod._trampoline_py import bad_none, bad_tuple, bad_value, not_copied
+from hostmod._wasmtime import references, stack, views
+from hostmod._wasmtime import store as stores
 from hostmod.errors import (
     ConversionError,
     ErrnoError,
@@ -26,6 +30,7 @@ from hostmod.errors import (
     SegmentationFault,
     StaleMemoryError,
     StoreBusyError,
+    ViewEscapedError,
     as_errno,
 )
 from hostmod.memory import Memory
@@ -238,6 +243,20 @@ def _busy(where: str) -> None:
     raise StoreBusyError(where)
 
 
+def _escaped(where: str, count: int) -> None:
+    raise ViewEscapedError(where, count)
+
+
+def _watch(context: int, view: Any) -> None:
+    guard = stores.guard_at(context)
+    if guard is not None:
+        guard.moving.add(views.Kept(weakref.ref(view)))
+
+
+def _stack(where: str, left: int, need: int) -> None:
+    raise stack.refuse(where, left, need)
+
+
 def _raise_errno(number: int) -> None:
     raise ErrnoError(number)
 
@@ -255,10 +274,14 @@ _HELPERS: dict[str, Any] = {
     "errno": as_errno,
     "trap": _wasmtime.trap,
     "raised": _wasmtime.raised,
-    "settle": settle,
+    "escaped": _escaped,
+    "moves": views.moves,
+    "end_moving": stores.end_moving,
+    "watch": _watch,
+    "stack": _stack,
     "caller": _caller,
-    "reference": _wasmtime.externref_from_raw,
-    "references": _wasmtime.externrefs_to_raw,
+    "reference": references.rooted_object,
+    "make_root": references.make_root,
     "fail": _fail,
     "busy": _busy,
     "raise_errno": _raise_errno,
@@ -293,16 +316,14 @@ def _start() -> None:
     """Introduce the C code to wasmtime and to Python; InternalError if wasmtime's structures are others."""
     for name, size in native.sizes().items():
         known = _wasmtime.size_of(name)
-        if size != known:
+        if size != known and not (name == "wasmtime_externref_t" and known < size):  # room for one
             raise InternalError(
                 f"{name} is {size} in the C trampoline, {known} in wasmtime {_wasmtime.WASMTIME_VERSION}"
             )
-    native.setup(_wasmtime.addresses(), _HELPERS, _wasmtime.SPARE_MESSAGE)
-    stores.make_guard = native.guard_of
-    moving.native = native
-    native.entries(*entries.PARTS)
-    if entries.entries_raise_original:
-        entries.enter_by(native.Entry)
+    native.setup(_wasmtime.addresses(), _HELPERS, _wasmtime.SPARE_MESSAGE, stores.Keeper)
+    stores.parts.Guard = native.Guard
+    stores.parts.Entered = native.Entered
+    stores.parts.Handed = native.Handed
     native.classes(
         CallMemory, NativePointer, NativeList, Pointer.load, Pointer.store, List.__getitem__, Memory
     )
@@ -361,25 +382,24 @@ def guest_caller(
     `hold` keeps the GIL while the guest runs. A plan with other types than numbers is called through Python.
     """
     python = _trampoline_py.guest_caller(plan, store, function, new_memory, hold, lenient)
-    state = getattr(store, "__dict__", {})
-    if "_Store__context" not in state or not all(
+    guard = _wasmtime.guard_of(store)
+    if not isinstance(store, wasmtime.Store) or not all(
         slot.type.code in _NATIVE_GUEST for slot in (*plan.params, *plan.results)
     ):
         return python
     structure = function._func
     return native.GuestCall(
         plan.where,
-        state,
         python,
         (store, function),
-        _wasmtime.guard_of(store),
+        guard,
         tuple(map(pack, plan.params)),
         tuple(map(pack, plan.results)),
         plan.optional,
         plan.is_tuple,
         plan.errno_index,
         plan.words,
-        _wasmtime.context_address(store),
+        guard.context,
         bytes(structure),
         hold,
     )

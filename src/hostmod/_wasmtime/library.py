@@ -95,6 +95,9 @@ def addresses() -> dict[str, int]:
         "wasmtime_extern_delete",
         "wasmtime_func_call_unchecked",
         "wasmtime_trap_new",
+        "wasmtime_externref_from_raw",
+        "wasmtime_externref_to_raw",
+        "wasmtime_externref_unroot",
         "wasmtime_linker_define_func_unchecked",
     )
     return {name: ctypes.cast(_keeping[name], _pointer).value or 0 for name in names}

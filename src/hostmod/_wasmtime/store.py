@@ -38,10 +38,8 @@ class Keeper:
     A store that closes while something does leaves what is to be deleted here, for when the last of them goes.
     """
 
-    __slots__ = ("__weakref__", "pointer")
-
-    def __init__(self) -> None:
-        self.pointer: Any = None
+    pointer: Any = None
+    """The wasmtime_store_t, once its store is closed."""
 
     def __del__(self, delete: Callable[[Any], None] = ffi.wasmtime_store_delete) -> None:
         if self.pointer is not None and not sys.is_finalizing():

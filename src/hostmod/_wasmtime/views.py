@@ -19,7 +19,6 @@ from wasmtime import _ffi as ffi
 
 from hostmod._wasmtime import engine as engines
 from hostmod._wasmtime import library, store
-from hostmod.errors import ViewEscapedError
 
 
 def array_type(size: int) -> Any:
@@ -168,6 +167,19 @@ class Views:
         return True
 
 
+class Kept:
+    """An exporter of a memory that can move, which something has kept past its call: the guest cannot run."""
+
+    __slots__ = ("__weakref__", "_alive")
+
+    def __init__(self, alive: Callable[[], Any]) -> None:
+        self._alive = alive
+
+    def end(self) -> bool:
+        """Return whether it is gone."""
+        return self._alive() is None
+
+
 class Outside:
     """A view of a memory that can move, handed out outside of calls: it ends before the guest runs."""
 
@@ -196,9 +208,3 @@ def show(window: Window, start: int, stop: int) -> memoryview:
     if window.moves:
         window.guard.moving.add(Outside(alive, view))
     return view
-
-
-def escaped(where: str, error: BaseException | None) -> None:
-    """Say that a view has escaped, unless the host function's own exception is on its way."""
-    if error is None:
-        raise ViewEscapedError(where)
