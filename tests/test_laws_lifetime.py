@@ -301,7 +301,7 @@ class Host(HostModule, name="host"):
         at.store(Pair(at.load().a, len(items[0:1])))
         caller.memory.view(0, 1)
         caller.raw
-        KEPT[:] = [data[1:] if at.offset == 40 else len(data), at, caller]
+        KEPT[:] = [data if at.offset == 40 else len(data), at, caller]
         return len(array)
 
     @function

@@ -394,14 +394,12 @@ def test_a_guest_call_that_holds_the_lock_can_call_the_host(twin: Any) -> None:
 
 
 @both
-def test_every_slice_and_cast_of_a_view_ends_with_its_call(twin: Any) -> None:
+def test_every_view_ends_with_its_call(twin: Any) -> None:
     kept: list[Any] = []
 
     def keep(data: Bytes, numbers: Array[Uint32], caller: Caller) -> None:
-        inner = data[1:][1:][::2]
-        kept.extend((data, inner, inner.toreadonly(), numbers, numbers.cast("B"), numbers[1:], iter(data)))
-        kept.append(caller.memory.view(4, 4))
-        assert all(len(view) for view in kept[:6])
+        assert all(len(part) for part in (data[1:][1:][::2], numbers.cast("B"), numbers[1:]))
+        kept.extend((data, numbers, iter(data), caller.memory.view(4, 4)))
 
     bench = Bench(twin, keep)
     bench.run()
@@ -428,8 +426,7 @@ def test_the_owner_of_a_view_gives_no_other_after_its_call() -> None:
     with pytest.raises(ViewEscapedError):  # an array can have taken the address from it
         bench.run()
     owner, again, other = kept
-    with pytest.raises(ValueError, match="released memoryview"):
-        again[0]
+    assert again[0] == 7, "its memory is there for as long as it is"
     for each in (owner, other):
         with pytest.raises(StaleMemoryError, match="after its call ended"):
             memoryview(each)
@@ -452,14 +449,10 @@ def test_an_array_over_a_view_is_an_escape_and_stays_readable_until_it_is_let_go
     with pytest.raises(ViewEscapedError, match=r"host\.f"):
         bench.run()
     (array,) = kept
-    for refused in (bench.nothing, lambda: bench.exports["nothing"](bench.store), bench.store.close):
-        with pytest.raises(ViewEscapedError):
-            refused()
-    assert array[0] == 9
-    kept.clear()
-    del array
     bench.nothing()
+    bench.exports["nothing"](bench.store)
     bench.store.close()
+    assert array[0] == 9
 
 
 @both

@@ -154,6 +154,7 @@ enum {
     ESCAPED,        /* (where, count): raises */
     MOVES,          /* (context, bytes of a wasmtime_memory_t) -> whether that memory can move */
     END_MOVING,     /* (set, where): raises if something in the set cannot be ended */
+    GUARD,          /* (context) -> Guard or None */
     WATCH,          /* (context, view): has the store refuse to run its guest while the view is there */
     STACK,          /* (where, left, need): raises */
     CALLER,         /* (memory, address) -> Caller */
@@ -168,7 +169,7 @@ enum {
 
 static const char *const helper_names[HELPER_COUNT] = {
     "load", "store",  "fault",  "invalid_string", "missing",   "stale",      "elsewhere", "bad_none", "bad_tuple",
-    "errno", "trap", "escaped", "moves", "end_moving", "watch", "stack", "caller", "reference", "make_root", "fail", "busy",
+    "errno", "trap", "escaped", "moves", "end_moving", "guard", "watch", "stack", "caller", "reference", "make_root", "fail", "busy",
     "raise_errno", "raised",
 };
 static PyObject *helpers[HELPER_COUNT];
@@ -997,13 +998,18 @@ static bool guard_enter(Guard *self, PyObject *where, bool runs) {
     return true;
 }
 
-/* Find the guard of a store that this thread is inside: a borrowed reference, or NULL with an exception. */
+/* Find the guard of a store that this thread is inside: a new reference, or NULL with an exception. */
 static Guard *guard_at(void *context) {
     for (Guard *guard = inside; guard != NULL; guard = guard->outside)
         if (guard->context == (uintptr_t)context)
-            return guard;
-    refuse(ask(STALE, "()"));
-    return NULL;
+            return (Guard *)Py_NewRef((PyObject *)guard);
+    /* Its guest was called by the program's own use of wasmtime's C API. */
+    PyObject *found = ask(GUARD, "(K)", (unsigned long long)(uintptr_t)context);
+    if (found != NULL && Py_TYPE(found) != &GuardType) {
+        Py_CLEAR(found);
+        refuse(ask(STALE, "()"));
+    }
+    return (Guard *)found;
 }
 
 /* Guard(context, stack) */
@@ -1308,7 +1314,7 @@ static bool make_room(Call *call) {
     }
     call->shown = more;
     call->shown_count = kept;
-    call->shown_room = count * 2;
+    call->shown_room = kept < count / 2 ? count : count * 2;
     if (old != call->few)
         PyMem_Free(old);
     /* Only now: letting go can run a weak reference's callback, which can hand out more. */
@@ -1322,12 +1328,15 @@ static bool make_room(Call *call) {
 
 /* Hand out `length` bytes of guest memory to Python; they were checked. Returns a new memoryview. */
 static PyObject *hand_out(Call *call, unsigned char *data, Py_ssize_t length, char format, Py_ssize_t step) {
+    if (call->shown_count == call->shown_room && !make_room(call))
+        return NULL;
     Guard *guard = guard_at(call->context);
-    if (guard == NULL || (call->shown_count == call->shown_room && !make_room(call)))
+    if (guard == NULL)
         return NULL;
-    if (guard->keeper == NULL && (guard->keeper = PyObject_CallNoArgs(keeper_class)) == NULL)
-        return NULL;
-    View *view = view_new(data, length, format, step, guard->keeper);
+    View *view = NULL;
+    if (guard->keeper != NULL || (guard->keeper = PyObject_CallNoArgs(keeper_class)) != NULL)
+        view = view_new(data, length, format, step, guard->keeper);
+    Py_DECREF(guard);
     if (view == NULL)
         return NULL;
     if (call->moves && !call->shows) {
@@ -1524,6 +1533,19 @@ static PyObject *memory_view(CallMemory *self, PyObject *const *arguments, Py_ss
     return hand_out(self->call, base + at, (Py_ssize_t)many, 'B', 1);
 }
 
+/* view(offset, length) as elements of a format of one letter. */
+static PyObject *memory_array(CallMemory *self, PyObject *const *arguments, Py_ssize_t count) {
+    unsigned char *base;
+    size_t at, many;
+    if (!takes(count, 3) || !memory_range(self, arguments[0], arguments[1], &base, &at, &many))
+        return NULL;
+    const char *format = PyUnicode_AsUTF8(arguments[2]);
+    if (format == NULL)
+        return NULL;
+    Py_ssize_t step = strchr("bB", format[0]) ? 1 : strchr("hH", format[0]) ? 2 : strchr("iIf", format[0]) ? 4 : 8;
+    return hand_out(self->call, base + at, (Py_ssize_t)many, format[0], step);
+}
+
 static PyObject *memory_read(CallMemory *self, PyObject *const *arguments, Py_ssize_t count, PyObject *names) {
     unsigned char *base;
     size_t at, many;
@@ -1571,6 +1593,7 @@ static void memory_dealloc(CallMemory *self) {
 static PyMethodDef memory_methods[] = {
     {"_window", (PyCFunction)memory_window, METH_NOARGS, NULL},
     {"view", (PyCFunction)(void (*)(void))memory_view, METH_FASTCALL | METH_KEYWORDS, NULL},
+    {"_elements", (PyCFunction)(void (*)(void))memory_array, METH_FASTCALL, NULL},
     {"read", (PyCFunction)(void (*)(void))memory_read, METH_FASTCALL | METH_KEYWORDS, NULL},
     {"end", (PyCFunction)(void (*)(void))memory_end, METH_FASTCALL | METH_KEYWORDS, NULL},
     {NULL, NULL, 0, NULL},

@@ -14,8 +14,6 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Self
 
-import wasmtime
-
 import hostmod._trampoline_c as native  # in this form it says that there is no such module, where it was not built
 from hostmod import _trampoline_py, _wasmtime
 from hostmod._trampoline_py import bad_none, bad_tuple, bad_value, not_copied
@@ -277,6 +275,7 @@ _HELPERS: dict[str, Any] = {
     "escaped": _escaped,
     "moves": views.moves,
     "end_moving": stores.end_moving,
+    "guard": stores.guard_at,
     "watch": _watch,
     "stack": _stack,
     "caller": _caller,
@@ -383,7 +382,7 @@ def guest_caller(
     """
     python = _trampoline_py.guest_caller(plan, store, function, new_memory, hold, lenient)
     guard = _wasmtime.guard_of(store)
-    if not isinstance(store, wasmtime.Store) or not all(
+    if "_Store__context" not in vars(store) or not all(
         slot.type.code in _NATIVE_GUEST for slot in (*plan.params, *plan.results)
     ):
         return python

@@ -47,7 +47,8 @@ def render_guest(plan: Plan, native_guard: bool = False) -> tuple[str, dict[str,
     if returned:
         # Before anything else is made: a raw reference is no root.
         source.add(
-            "    if error is None and not s.trap[0]:", f"        rooted = root(context, ({', '.join(returned)},))"
+            "    if error is None and not s.trap[0]:",
+            f"        rooted = root(context, ({', '.join(returned)},))",
         )
     if references:
         source.add("    if held:", "        release(context)")
@@ -57,7 +58,10 @@ def render_guest(plan: Plan, native_guard: bool = False) -> tuple[str, dict[str,
     else:
         # Without a call, so that no signal can come in between.
         source.add(
-            "    depth = guard.depth - 1", "    guard.depth = depth", "    if not depth:", "        del claim[0]"
+            "    depth = guard.depth - 1",
+            "    guard.depth = depth",
+            "    if not depth:",
+            "        del claim[0]",
         )
     source.add(
         "here.used = used",

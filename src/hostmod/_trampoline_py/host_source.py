@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from hostmod._trampoline_py.source import Source, guarded, item, store_values, words
@@ -105,9 +104,14 @@ def render_host(plan: Plan, fixed_memory: bool = False) -> tuple[str, dict[str, 
         source.add(f"result = env[0]({arguments})")
         _store_results(source, plan, "f")
     if cleanup:
-        source.depth -= 1
-        source.add("except BaseException:", *_ending(plan, memory, views, where, True), "    raise", "else:")
         source.add(*_ending(plan, memory, views, where, False))
+        source.depth -= 1
+        # Also where a signal has come in between: ending can be done again.
+        source.add(
+            "except BaseException:",
+            *("    " + line for line in _ending(plan, memory, views, where, True)),
+            "    raise",
+        )
     returned = [slot for slot in plan.results if slot.type.code == "externref"]
     if returned:
         # The last thing that is done, since a raw reference is no root.
@@ -165,7 +169,7 @@ def _ending(plan: Plan, memory: bool, views: list[Slot], where: str, raised: boo
         conditions = [f"{shown} is not None"] if memory else []
         conditions += [f"{name}._made is not None" for name in callers]
         lines += [f"if {' or '.join(conditions)}:", f"    end_call({shown}, {ended}, {where}, False)"]
-    return ["    " + line for line in lines]
+    return lines
 
 
 def _root_params(source: Source, plan: Plan) -> None:
@@ -226,8 +230,11 @@ def _load_param(source: Source, position: int, slot: Slot, where: str, memory: b
             )
         else:
             format = f", {type_.format!r}" if type_.format != "B" else ""
-            cast = f".cast({type_.format!r})" if type_.format != "B" else ""
-            source.add(f"{name} = memory.view(o, n){cast}" if memory else f"{name} = views.view(o, o + n{format})")
+            source.add(
+                f"{name} = memory._elements(o, n, {type_.format!r})"
+                if memory
+                else f"{name} = views.view(o, o + n{format})"
+            )
     else:
         _load_guarded(
             source,

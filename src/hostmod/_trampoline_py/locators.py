@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from hostmod import _wasmtime
-from hostmod._wasmtime.views import Window
 from hostmod._trampoline_py.frames import NOTHING, OTHER_STORE, Frame, no_memory
+from hostmod._wasmtime.views import Window
 from hostmod.errors import MemoryAccessError
 
 

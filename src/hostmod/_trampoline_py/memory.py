@@ -80,11 +80,14 @@ class CallMemory(Memory):
         return self._through().view
 
     def view(self, offset: int, length: int) -> memoryview:
+        return self._elements(offset, length, "B")
+
+    def _elements(self, offset: int, length: int, format: str) -> memoryview:
         end = self.end(offset, length)
         views = self._views
         if views is None or views.ended:
             views = self._views = Views(self._through(), views)
-        return views.view(end - length, end)
+        return views.view(end - length, end, format)
 
 
 class FixedCallMemory(CallMemory):

@@ -33,7 +33,9 @@ def note_engine(engine: wasmtime.Engine, config: wasmtime.Config | None) -> None
     """Remember with a new engine what its Config was told."""
     state = vars(engine)
     if config is None:
-        state[_MOVES] = ctypes.sizeof(ctypes.c_void_p) < 8  # wasmtime reserves 4 GiB for a memory where it can
+        state[_MOVES] = (
+            ctypes.sizeof(ctypes.c_void_p) < 8
+        )  # wasmtime reserves 4 GiB for a memory where it can
     else:
         stack = vars(config).get(_STACK)
         if stack is not None:

@@ -144,7 +144,16 @@ class _CallbackTrap(wasmtime.Trap):
             traps.raised.message = message
 
 
-_ENTERS = {"POINTER", "ffi", "wasm_trap_t", "byref", "Trap", "_from_ptr", "maybe_raise_last_exn", "WasmtimeError"}
+_ENTERS = {
+    "POINTER",
+    "ffi",
+    "wasm_trap_t",
+    "byref",
+    "Trap",
+    "_from_ptr",
+    "maybe_raise_last_exn",
+    "WasmtimeError",
+}
 """Names that wasmtime-py's `enter_wasm` uses: another one may do more than is done here in its place."""
 
 
@@ -191,7 +200,11 @@ def _install() -> None:
     kinds = {
         "Store": (wasmtime.Store, "_Store__context", _store_context),
         "Caller": (wasmtime.Caller, "_Caller__context", _caller_context),
-        "StoreContext": (getattr(wasmtime_store, "StoreContext", None), "_StoreContext__ptr", _component_context),
+        "StoreContext": (
+            getattr(wasmtime_store, "StoreContext", None),
+            "_StoreContext__ptr",
+            _component_context,
+        ),
     }
     for name, (cls, attribute, _) in kinds.items():
         code = None if cls is None else getattr(vars(cls).get("_context"), "__code__", None)

@@ -28,7 +28,9 @@ def _roots(count: int) -> tuple[Any, list[int]]:
     """Make room for some wasmtime_externref_t; returns what keeps it and their addresses."""
     type_ = _types.get(count)
     if type_ is None:
-        type_ = _types[count] = ffi.wasmtime_externref_t * count  # one for each number of references in a signature
+        type_ = _types[count] = (
+            ffi.wasmtime_externref_t * count
+        )  # one for each number of references in a signature
     array = type_()
     first = ctypes.addressof(array)
     return array, [first + index * ROOT_SIZE for index in range(count)]
@@ -101,6 +103,8 @@ guest has returned, so that no Python code in between can bring about that they 
 
 def externrefs_to_raw(context: int, values: Sequence[object]) -> list[int]:
     """Make raw references of objects, 0 for None; they are `held` until `release`."""
+    if not values:
+        return []
     roots = make_roots(context, values)
     held.setdefault(context, []).append(roots)
     return [

@@ -53,7 +53,17 @@ class Guard:
     atomic with the GIL and without. Only that thread then touches `depth`.
     """
 
-    __slots__ = ("__weakref__", "claim", "context", "depth", "entries", "keeper", "moving", "stack", "windows")
+    __slots__ = (
+        "__weakref__",
+        "claim",
+        "context",
+        "depth",
+        "entries",
+        "keeper",
+        "moving",
+        "stack",
+        "windows",
+    )
 
     def __init__(self, context: int = 0, wasm_stack: int = engines.WASM_STACK) -> None:
         self.context = context

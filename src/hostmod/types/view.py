@@ -48,8 +48,7 @@ class BytesType(WordsType[memoryview]):
 
     def load_value(self, memory: Memory, words: Sequence[Word]) -> memoryview:
         offset, length = words
-        view = memory.view(offset, length * self.step)
-        return view if self.format == "B" else view.cast(self.format)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]  # a format of memoryview's
+        return memory._elements(offset, length * self.step, self.format)
 
     def store_value(self, memory: Memory, value: memoryview | bytes | bytearray) -> Sequence[Word]:
         try:
