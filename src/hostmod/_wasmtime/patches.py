@@ -1,9 +1,9 @@
 """Every change that hostmod makes to wasmtime-py, each with its reason, and a check that it is needed as it stands.
 
-- `Store._context`, `Caller._context`, `StoreContext._context`: what each method of wasmtime-py that takes a store asks it
-  for. What they return claims the store for as long as the method's call into wasmtime lasts.
-- `Store.close`: refused while the guest runs; what a view still shows stays mapped. `Store.set_limits` takes the store's
-  own pointer and not its context.
+- `Store._context`, `Caller._context`, `StoreContext._context`: what each method of wasmtime-py that takes a store asks
+  it for. What they return claims the store for as long as the method's call into wasmtime lasts.
+- `Store.close`: refused while the guest runs; what a view still shows stays mapped. `Store.set_limits` takes the
+  store's own pointer and not its context.
 - `enter_wasm`, where each module imports it: raises the host's own exception, of this thread, and not what one
   process-wide variable holds.
 - `Trap` as `_func` looks it up: wasmtime-py's callback makes one of what a host function raised, which is noted here.
@@ -105,7 +105,7 @@ class Entry:
     __slots__ = ("_reference", "_trap", "_used")
 
     def __init__(self, store: Any) -> None:
-        self._trap = _TrapPointer()
+        self._trap: Any = _TrapPointer()
         self._reference = ctypes.byref(self._trap)
         self._used = stack.here.used
 
@@ -222,8 +222,8 @@ def _install() -> None:
         raise differs("Store.set_limits uses a context", "the store's pointer")
     for cls, _, method in kinds.values():
         if cls is not None:
-            cls._context = method  # type: ignore[attr-defined]  # as was checked
-    wasmtime.Store.close = store.close  # type: ignore[method-assign]  # does what it did, and more
+            cls._context = method  # type: ignore[union-attr]  # as was checked
+    wasmtime.Store.close = store.close  # type: ignore[assignment,method-assign]  # does what it did, and more
     wasmtime.Store.set_limits = _set_limits  # type: ignore[method-assign]  # the same, inside
     wasmtime.Caller.__init__ = _caller_init  # type: ignore[method-assign]  # the same, and notes the stack
     for module in importers():
@@ -232,7 +232,7 @@ def _install() -> None:
         module.enter_wasm = Entry  # type: ignore[attr-defined]  # their name for it
     wasmtime_func.Trap = _CallbackTrap  # type: ignore[attr-defined]  # what its callback looks up
     if _original_stack.fset is not None:
-        wasmtime.Config.max_wasm_stack = property(  # type: ignore[assignment,method-assign]  # a property like it
+        wasmtime.Config.max_wasm_stack = property(  # type: ignore[method-assign]  # a property like it
             None, _set_stack, None, _original_stack.__doc__
         )
     wasmtime.Engine.__init__ = _engine_init  # type: ignore[method-assign]  # the same, and notes the Config

@@ -1,9 +1,9 @@
 """References from guests to Python objects: externref.
 
 Objects are interned where wasmtime-py interns its own, so that a reference made by one side is read by the other, and
-both are dropped by the store's collector. A raw reference, as it stands in a call's slots, is no root: another object may
-take its place as soon as the store collects, which any Python code can bring about. So raws are rooted before anything else
-is done, and made last.
+both are dropped by the store's collector. A raw reference, as it stands in a call's slots, is no root: another object
+may take its place as soon as the store collects, which any Python code can bring about. So raws are rooted before
+anything else is done, and made last.
 """
 
 from __future__ import annotations

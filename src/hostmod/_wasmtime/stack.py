@@ -1,7 +1,7 @@
 """How much native stack a thread has left.
 
-wasmtime lets a guest use a fixed number of bytes of it (`Config.max_wasm_stack`), and does not look whether the thread has
-as many: on one that has fewer, a guest that recurses ends the process. So each entry looks first.
+wasmtime lets a guest use a fixed number of bytes of it (`Config.max_wasm_stack`), and does not look whether the thread
+has as many: on one that has fewer, a guest that recurses ends the process. So each entry looks first.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def left() -> int | None:
 def refuse(where: str, left: int, need: int) -> RecursionError:
     """Return the error for a thread with too little stack left."""
     return RecursionError(
-        f"{where}: the thread has {left // 1024} KiB of stack left, expected {need // 1024} KiB, which is what the engine "
-        "lets a guest use and what host functions need; recurse less, call threading.stack_size(2**20) before the "
-        "thread is started, or give the engine a Config with a smaller max_wasm_stack"
+        f"{where}: the thread has {left // 1024} KiB of stack left, expected {need // 1024} KiB, which is what the "
+        "engine lets a guest use and what host functions need; recurse less, call threading.stack_size(2**20) before "
+        "the thread is started, or give the engine a Config with a smaller max_wasm_stack"
     )

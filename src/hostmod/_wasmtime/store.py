@@ -1,8 +1,8 @@
 """The one way into a store: who is inside, what has to be true before its guest runs, and what keeps its memory.
 
 Every entry claims the store's `Guard` for its thread: calls of guests by either backend, and each of wasmtime-py's own
-methods, since all of those ask the store for its context (`Store._context`), and what they get holds a claim for as long as
-the call that it is an argument of.
+methods, since all of those ask the store for its context (`Store._context`), and what they get holds a claim for as
+long as the call that it is an argument of.
 """
 
 from __future__ import annotations
@@ -88,8 +88,8 @@ class Guard:
 def enter(guard: Guard, where: str) -> None:
     """Claim a store for this thread, and see that its guest can run.
 
-    To leave, take one off `guard.depth`, and the item out of `guard.claim` where that makes 0: without calling anything,
-    so that no signal can come in between.
+    To leave, take one off `guard.depth`, and the item out of `guard.claim` where that makes 0: without calling
+    anything, so that no signal can come in between.
 
     Raises:
         StoreBusyError: another thread is inside.
@@ -126,8 +126,8 @@ def _claim(guard: Guard, me: int, where: str) -> None:
 def _room_1() -> None:
     """Raise RecursionError now, if the frames of a host function's callback would not fit any more.
 
-    An exception before a ctypes callback has begun to run is printed and lost, and wasmtime reads an arbitrary number as
-    its result.
+    An exception before a ctypes callback has begun to run is printed and lost, and wasmtime reads an arbitrary number
+    as its result.
     """
     _room_2()
 
@@ -154,7 +154,10 @@ class Entered:
     __slots__ = ("_guard",)
 
     def __init__(self, guard: Guard, where: str, runs: bool = True) -> None:
-        """Enter a store; `runs` says that its guest may, so that what `enter` asks for has to be true. Errors as there."""
+        """Enter a store; `runs` says that its guest may, so that what `enter` asks for has to be true.
+
+        Raises as `enter`.
+        """
         self._guard: Guard | None = None
         if runs:
             enter(guard, where)
@@ -178,9 +181,9 @@ uninterruptible_entry(Entered.__del__)  # type: ignore[arg-type]  # a function
 class Handed:
     """Stands for a context among the arguments of a C function, and hands it over when ctypes asks for it.
 
-    wasmtime-py's bindings are Python functions with the context as a parameter, and such a frame can outlive its call: an
-    exception that passes by keeps it. So what holds the claim is not this, but what it hands over, which only ctypes has, and
-    only until the call is over.
+    wasmtime-py's bindings are Python functions with the context as a parameter, and such a frame can outlive its call:
+    an exception that passes by keeps it. So what holds the claim is not this, but what it hands over, which only ctypes
+    has, and only until the call is over.
     """
 
     __slots__ = ("_pointer",)

@@ -1,9 +1,9 @@
-"""What shows a guest's memory to Python: windows, which hostmod reads and writes through, and views, which it hands out.
+"""What shows a guest's memory to Python: windows, which hostmod itself uses, and views, which it hands out.
 
-Each is a memoryview of an exporter, a ctypes array at the memory's address that refers to the store's `Keeper`: whatever
-still shows the memory keeps it mapped, however it came to be kept. A view ends when its call does: it is released, our
-references are dropped, and if the exporter is still there then, something else can reach the memory (a slice, a numpy
-array, ``view.obj``), and the view has escaped. Nothing is counted, and nothing is searched.
+Each is a memoryview of an exporter, a ctypes array at the memory's address that refers to the store's `Keeper`:
+whatever still shows the memory keeps it mapped, however it came to be kept. A view ends when its call does: it is
+released, our references are dropped, and if the exporter is still there then, something else can reach the memory (a
+slice, a numpy array, ``view.obj``), and the view has escaped. Nothing is counted, and nothing is searched.
 """
 
 from __future__ import annotations
@@ -46,32 +46,41 @@ class Window:
 
     __slots__ = ("__weakref__", "base", "exporter", "guard", "key", "moves", "size", "view")
 
-    def __init__(self, guard: Any, key: bytes, base: int, size: int, moves: bool) -> None:
+    base: int
+    exporter: Any
+    view: memoryview
+
+    def __init__(self, guard: Any, key: bytes, moves: bool) -> None:
         self.guard = guard
         self.key = key
-        self.base = base
-        self.size = size
         self.moves = moves
-        self.exporter = array_type(size)
-        self.view = memoryview(self.export()).cast("B")
+        self.size = -1
+
+    def look(self, base: int, size: int) -> None:
+        """Take up the memory's present address and size. Who still uses the view of before can go on to its end."""
+        exporter = array_type(size)
+        view = memoryview(self._array(exporter, base, size)).cast("B")
+        # Without a call in between, so that no signal's handler sees a half of it.
+        self.base, self.exporter, self.view, self.size = base, exporter, view, size
 
     def export(self) -> Any:
         """Make an exporter of the whole memory."""
-        array = self.exporter.from_address(self.base) if self.size else self.exporter()
+        return self._array(self.exporter, self.base, self.size)
+
+    def _array(self, exporter: Any, base: int, size: int) -> Any:
+        array = exporter.from_address(base) if size else exporter()
         array.keeper = store.keeper_of(self.guard)
         return array
 
     def end(self) -> bool:
         """Release it; False if something uses it at this very moment."""
-        alive = weakref.ref(self.view.obj) if self.size >= 0 else _nothing
+        if self.size < 0:
+            return True
         self.size = -1
+        alive = weakref.ref(self.view.obj)
         with contextlib.suppress(BufferError):
             self.view.release()
         return alive() is None
-
-
-def _nothing() -> None:
-    return None
 
 
 def window(guard: Any, key: bytes) -> Window:
@@ -87,13 +96,12 @@ def window(guard: Any, key: bytes) -> Window:
     known: Window | None = guard.windows.get(key)
     if known is not None and known.size == size:
         return known
-    base = library.memory_data(context, address) or 0
-    moves = known.moves if known is not None else _moves(context, address)
-    found = Window(guard, key, base, size, moves)
-    if moves:
-        guard.moving.add(found)
-    guard.windows[key] = found
-    return found
+    if known is None:
+        known = guard.windows[key] = Window(guard, key, _moves(context, address))
+    known.look(library.memory_data(context, address) or 0, size)
+    if known.moves:
+        guard.moving.add(known)
+    return known
 
 
 def _moves(context: int, address: Any) -> bool:

@@ -61,11 +61,11 @@ class GuestMemory(Memory):
         return self._through().view
 
     def find(self, byte: int, offset: int, limit: int | None = None) -> int:
-        seen = self._through()
+        view = self._window()
         try:
             return super().find(byte, offset, limit)
         except ValueError:
-            if self._through() is seen:
+            if self._window() is view:
                 raise
             return self.find(byte, offset, limit)  # the memory has moved meanwhile, by a signal's handler
 
@@ -73,8 +73,8 @@ class GuestMemory(Memory):
         """Show `length` bytes at `offset` without a copy.
 
         The view, its slices, and a numpy array made of it may stay: the memory is there for as long as they are, even
-        after the guest was closed. A view of a memory that can move (a 64-bit one, or one of an engine that reserves less
-        than 4 GiB) ends before the guest runs again.
+        after the guest was closed. A view of a memory that can move (a 64-bit one, or one of an engine that reserves
+        less than 4 GiB) ends before the guest runs again.
 
         Raises:
             SegmentationFault: the range is not wholly inside the memory.
