@@ -878,7 +878,10 @@ for attempt in range(60):
         go.set()
         try:
             while True:
-                memory.read(0, 65536 * 8)
+                try:
+                    memory.read(0, 65536 * 8)
+                except hostmod.StoreBusyError:
+                    pass  # it is being closed
         except ValueError as error:
             said.append(error)
 
