@@ -931,8 +931,9 @@ typedef struct Guard {
     Py_ssize_t depth;
     Py_ssize_t stack;      /* bytes of native stack that its engine lets a guest use */
     PyObject *keeper;      /* what keeps its memory, or NULL while nothing has shown it */
-    PyObject *moving;      /* a set of what shows memory that can move */
-    PyObject *windows;     /* a dict of windows on its memories */
+    PyObject *moving;      /* a set of what shows memory that can move, or NULL */
+    PyObject *windows;     /* a dict of windows on its memories, or NULL */
+    PyObject *record;      /* the wasmtime_context_t, as ctypes has it */
     struct Guard *outside; /* in `inside`, the one that this thread has entered before */
 } Guard;
 
@@ -1024,10 +1025,6 @@ static PyObject *guard_new(PyTypeObject *type, PyObject *arguments, PyObject *ke
         return NULL;
     self->context = context;
     self->stack = stack;
-    self->moving = PySet_New(NULL);
-    self->windows = PyDict_New();
-    if (self->moving == NULL || self->windows == NULL)
-        Py_CLEAR(self);
     return (PyObject *)self;
 }
 
@@ -1035,8 +1032,38 @@ static void guard_dealloc(Guard *self) {
     Py_XDECREF(self->keeper);
     Py_XDECREF(self->moving);
     Py_XDECREF(self->windows);
+    Py_XDECREF(self->record);
     Py_TYPE(self)->tp_free((PyObject *)self);
 }
+
+/* Two containers that few stores need: made when they are asked for, by the thread that is inside or alone with them. */
+static PyObject *guard_moving(Guard *self, void *unused) {
+    (void)unused;
+    if (self->moving == NULL)
+        self->moving = PySet_New(NULL);
+    return Py_XNewRef(self->moving);
+}
+
+static PyObject *guard_windows(Guard *self, void *unused) {
+    (void)unused;
+    if (self->windows == NULL)
+        self->windows = PyDict_New();
+    return Py_XNewRef(self->windows);
+}
+
+/* Whether the calling thread is inside, and nothing has to end before its guest runs: then there is no need to enter. */
+static PyObject *guard_inside(Guard *self, void *unused) {
+    (void)unused;
+    return PyBool_FromLong(load_owner(&self->owner) == PyThread_get_thread_ident() && showing == NULL &&
+                           (self->moving == NULL || PySet_GET_SIZE(self->moving) == 0));
+}
+
+static PyGetSetDef guard_getset[] = {
+    {"inside", (getter)guard_inside, NULL, NULL, NULL},
+    {"moving", (getter)guard_moving, NULL, NULL, NULL},
+    {"windows", (getter)guard_windows, NULL, NULL, NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
 
 static PyMemberDef guard_members[] = {
     {"context", T_ULONGLONG, offsetof(Guard, context), 0, NULL},
@@ -1045,8 +1072,7 @@ static PyMemberDef guard_members[] = {
     {"depth", T_PYSSIZET, offsetof(Guard, depth), READONLY, NULL},
     {"stack", T_PYSSIZET, offsetof(Guard, stack), READONLY, NULL},
     {"keeper", T_OBJECT, offsetof(Guard, keeper), 0, NULL},
-    {"moving", T_OBJECT, offsetof(Guard, moving), READONLY, NULL},
-    {"windows", T_OBJECT, offsetof(Guard, windows), READONLY, NULL},
+    {"record", T_OBJECT, offsetof(Guard, record), 0, NULL},
     {NULL, 0, 0, 0, NULL},
 };
 
@@ -1056,6 +1082,7 @@ static PyTypeObject GuardType = {
     .tp_dealloc = (destructor)guard_dealloc,
     .tp_flags = Py_TPFLAGS_DEFAULT,
     .tp_members = guard_members,
+    .tp_getset = guard_getset,
     .tp_new = guard_new,
 };
 
@@ -1104,18 +1131,6 @@ typedef struct {
     PyObject *pointer;
 } Handed;
 
-/* Handed(pointer) */
-static PyObject *handed_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords) {
-    (void)keywords;
-    PyObject *pointer;
-    if (!PyArg_ParseTuple(arguments, "O", &pointer))
-        return NULL;
-    Handed *self = (Handed *)type->tp_alloc(type, 0);
-    if (self != NULL)
-        self->pointer = Py_NewRef(pointer);
-    return (PyObject *)self;
-}
-
 static PyObject *handed_parameter(Handed *self, void *unused) {
     (void)unused;
     PyObject *pointer = self->pointer;
@@ -1139,8 +1154,37 @@ static PyTypeObject HandedType = {
     .tp_dealloc = (destructor)handed_dealloc,
     .tp_flags = Py_TPFLAGS_DEFAULT,
     .tp_getset = handed_getset,
-    .tp_new = handed_new,
 };
+
+static PyObject *context_class; /* `_wasmtime.store.Context` */
+static Py_ssize_t context_entered;
+
+/* hand(guard, where): enter a store for the time of one call into wasmtime, which what is returned is to be an argument of. */
+static PyObject *hand(PyObject *module, PyObject *const *arguments, Py_ssize_t count) {
+    (void)module;
+    if (!takes(count, 2))
+        return NULL;
+    Guard *guard = (Guard *)arguments[0];
+    if (Py_TYPE(guard) != &GuardType || guard->record == NULL) {
+        PyErr_SetNone(PyExc_TypeError);
+        return NULL;
+    }
+    PyObject *context = PyObject_CallOneArg(context_class, guard->record);
+    Entered *entered = context != NULL ? (Entered *)EnteredType.tp_alloc(&EnteredType, 0) : NULL;
+    if (entered != NULL && guard_enter(guard, arguments[1], true))
+        entered->guard = (Guard *)Py_NewRef((PyObject *)guard);
+    else
+        Py_CLEAR(entered);
+    Handed *handed = entered != NULL ? (Handed *)HandedType.tp_alloc(&HandedType, 0) : NULL;
+    if (handed == NULL) {
+        Py_XDECREF(entered);
+        Py_XDECREF(context);
+        return NULL;
+    }
+    *slot_at(context, context_entered) = (PyObject *)entered;
+    handed->pointer = context;
+    return (PyObject *)handed;
+}
 
 /* -------------------------------------------------------------------------------------------- a call, and its views */
 
@@ -2709,12 +2753,15 @@ static bool member_offset(PyObject *cls, const char *name, Py_ssize_t *offset) {
     return plain;
 }
 
-/* setup(addresses, helpers, spare message, class of Keepers) */
+/* setup(addresses, helpers, spare message, class of Keepers, class of Contexts) */
 static PyObject *setup(PyObject *self, PyObject *arguments) {
     (void)self;
-    PyObject *addresses, *functions, *message, *keeper;
-    if (!PyArg_ParseTuple(arguments, "O!O!SO", &PyDict_Type, &addresses, &PyDict_Type, &functions, &message, &keeper))
+    PyObject *addresses, *functions, *message, *keeper, *context;
+    if (!PyArg_ParseTuple(arguments, "O!O!SOO", &PyDict_Type, &addresses, &PyDict_Type, &functions, &message, &keeper,
+                          &context) ||
+        !member_offset(context, "entered", &context_entered))
         return NULL;
+    Py_XSETREF(context_class, Py_NewRef(context));
     if (!take_address(addresses, "wasmtime_caller_context", &wt.caller_context) ||
         !take_address(addresses, "wasmtime_caller_export_get", &wt.caller_export_get) ||
         !take_address(addresses, "wasmtime_memory_data", &wt.memory_data) ||
@@ -2783,6 +2830,7 @@ static PyObject *sizes(PyObject *self, PyObject *unused) {
 static PyMethodDef module_methods[] = {
     {"classes", classes, METH_VARARGS, NULL},
     {"define_all", (PyCFunction)(void (*)(void))define_all, METH_FASTCALL, NULL},
+    {"hand", (PyCFunction)(void (*)(void))hand, METH_FASTCALL, NULL},
     {"setup", setup, METH_VARARGS, NULL},
     {"sizes", sizes, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},

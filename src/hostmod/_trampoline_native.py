@@ -17,7 +17,7 @@ from typing import Any, Self
 import hostmod._trampoline_c as native  # in this form it says that there is no such module, where it was not built
 from hostmod import _trampoline_py, _wasmtime
 from hostmod._trampoline_py import bad_none, bad_tuple, bad_value, not_copied
-from hostmod._wasmtime import references, stack, views
+from hostmod._wasmtime import patches, references, stack, views
 from hostmod._wasmtime import store as stores
 from hostmod.errors import (
     ConversionError,
@@ -319,10 +319,11 @@ def _start() -> None:
             raise InternalError(
                 f"{name} is {size} in the C trampoline, {known} in wasmtime {_wasmtime.WASMTIME_VERSION}"
             )
-    native.setup(_wasmtime.addresses(), _HELPERS, _wasmtime.SPARE_MESSAGE, stores.Keeper)
+    native.setup(_wasmtime.addresses(), _HELPERS, _wasmtime.SPARE_MESSAGE, stores.Keeper, stores.Context)
     stores.parts.Guard = native.Guard
     stores.parts.Entered = native.Entered
-    stores.parts.Handed = native.Handed
+    stores.parts.hand = native.hand
+    patches.leave_callers()
     native.classes(
         CallMemory, NativePointer, NativeList, Pointer.load, Pointer.store, List.__getitem__, Memory
     )

@@ -54,27 +54,32 @@ def _store_context(self: wasmtime.Store) -> Any:
     guard = self.__dict__.get("_hostmod_guard")
     if guard is None:
         guard = store.guard_of(self)
-    return store.hand(guard, "wasmtime", pointer)
+    return pointer if guard.inside else store.parts.hand(guard, "wasmtime")
 
 
 def _caller_context(self: wasmtime.Caller) -> Any:
     pointer = self.__dict__["_Caller__context"]
     if pointer is None:
         raise ValueError("caller is no longer valid")
-    return _of_call(pointer)
+    return _of_call(self.__dict__, pointer)
 
 
 def _component_context(self: Any) -> Any:
     pointer = self.__dict__["_StoreContext__ptr"]
     if pointer is None:
         raise ValueError("caller is no longer valid")
-    return _of_call(pointer)
+    return _of_call(self.__dict__, pointer)
 
 
-def _of_call(pointer: Any) -> Any:
-    """Enter the store of a call under way, which only the call's own thread can."""
-    guard = store.guard_at(ctypes.addressof(pointer.contents))
-    return pointer if guard is None else store.hand(guard, "wasmtime.Caller", pointer)
+def _of_call(state: dict[str, Any], pointer: Any) -> Any:
+    """Return the context of a call under way to the call's own thread, which is inside."""
+    guard = state.get("_hostmod_guard")
+    if guard is None:
+        guard = store.guard_at(ctypes.addressof(pointer.contents))
+        if guard is None:
+            return pointer
+        state["_hostmod_guard"] = guard
+    return pointer if guard.inside else store.parts.hand(guard, "wasmtime.Caller")
 
 
 def _caller_init(self: wasmtime.Caller, ptr: Any) -> None:
@@ -83,6 +88,11 @@ def _caller_init(self: wasmtime.Caller, ptr: Any) -> None:
 
 
 _original_caller_init = wasmtime.Caller.__init__
+
+
+def leave_callers() -> None:
+    """Take back the change of `Caller.__init__`: the backend in C sees for itself where the stack is."""
+    wasmtime.Caller.__init__ = _original_caller_init  # type: ignore[method-assign]  # as it was
 
 
 def _set_limits(self: wasmtime.Store, *arguments: Any, **keywords: Any) -> None:

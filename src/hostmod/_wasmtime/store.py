@@ -61,6 +61,7 @@ class Guard:
         "entries",
         "keeper",
         "moving",
+        "record",
         "stack",
         "windows",
     )
@@ -77,12 +78,19 @@ class Guard:
         """What shows memory that can move: it ends before the guest runs again."""
         self.windows: dict[bytes, Any] = {}
         """A `views.Window` for each memory that was looked at, by the bytes of its wasmtime_memory_t."""
+        self.record: Any = None
+        """The wasmtime_context_t, as ctypes has it."""
         self.stack = wasm_stack
 
     @property
     def owner(self) -> int:
         """The number of the thread that is inside, 0 for none."""
         return self.claim.get(0, 0)
+
+    @property
+    def inside(self) -> bool:
+        """Whether the calling thread is inside, and nothing has to end before its guest runs: no need to enter then."""
+        return self.claim.get(0) == get_ident() and not self.moving
 
 
 def enter(guard: Guard, where: str) -> None:
@@ -210,14 +218,14 @@ class Context(ctypes.POINTER(ffi.wasmtime_context_t)):  # type: ignore[misc]  # 
     _type_ = ffi.wasmtime_context_t
 
 
-def hand(guard: Any, where: str, pointer: Any) -> Any:
+def hand(guard: Any, where: str) -> Any:
     """Enter a store for the time of one call into wasmtime, which what is returned is to be an argument of.
 
     Raises as `enter`.
     """
-    context = Context(pointer.contents)
-    context.entered = parts.Entered(guard, where)
-    return parts.Handed(context)
+    context = Context(guard.record)
+    context.entered = Entered(guard, where)
+    return Handed(context)
 
 
 class _Parts:
@@ -225,7 +233,7 @@ class _Parts:
 
     Guard: Any = Guard
     Entered: Any = Entered
-    Handed: Any = Handed
+    hand: Any = staticmethod(hand)
 
 
 parts = _Parts()
@@ -248,7 +256,9 @@ def guard_of(store: Any) -> Any:
     if not pointer:
         return parts.Guard()  # of what is closed
     context = ctypes.addressof(pointer.contents)
-    guard = state.setdefault("_hostmod_guard", parts.Guard(context, engines.wasm_stack(store.engine)))
+    guard = parts.Guard(context, engines.wasm_stack(store.engine))
+    guard.record = pointer.contents
+    guard = state.setdefault("_hostmod_guard", guard)
     opened[context] = weakref.ref(store)
     return guard
 
