@@ -29,12 +29,11 @@ def render_guest(plan: Plan, native_guard: bool = False) -> tuple[str, dict[str,
         source.depth += 1
     store_values(source, plan.params, names, where, "s")
     source.add(
-        f"entered = Entered(guard, {where})" if native_guard else f"enter(guard, {where})",
+        f"entered = Entered(guard, {where})" if native_guard else f"used = enter(guard, {where})",
         "try:",
         "    context = guard.context",
         "    if not context:",
         f"        raise closed({where})",
-        "    used = here.used",
     )
     passed = [slot for slot in plan.params if slot.type.code == "externref"]
     if passed:
@@ -63,8 +62,9 @@ def render_guest(plan: Plan, native_guard: bool = False) -> tuple[str, dict[str,
             "    if not depth:",
             "        del claim[0]",
         )
+    if not native_guard:
+        source.add("here.used = used")
     source.add(
-        "here.used = used",
         "if error is not None or s.trap[0]:",
         "    pointer = s.trap[0]",
         "    s.trap[0] = 0",

@@ -21,6 +21,7 @@ from wasmtime import _ffi as ffi
 from hostmod._wasmtime import engine as engines
 from hostmod._wasmtime import stack
 from hostmod._wasmtime.signals import uninterruptible_entry
+from hostmod._wasmtime.stack import here
 from hostmod.errors import StoreBusyError, ViewEscapedError
 
 
@@ -93,11 +94,14 @@ class Guard:
         return self.claim.get(0) == get_ident() and not self.moving
 
 
-def enter(guard: Guard, where: str) -> None:
+def enter(guard: Guard, where: str) -> int:
     """Claim a store for this thread, and see that its guest can run.
 
     To leave, take one off `guard.depth`, and the item out of `guard.claim` where that makes 0: without calling
     anything, so that no signal can come in between.
+
+    Returns:
+        `stack.here.used`, which is to be set back once the guest has returned.
 
     Raises:
         StoreBusyError: another thread is inside.
@@ -106,29 +110,47 @@ def enter(guard: Guard, where: str) -> None:
     """
     _room_1()
     me = get_ident()
-    if guard.claim.get(0, me) != me:
-        raise StoreBusyError(where)
-    here = stack.here
-    if here.low:
-        need = stack.NESTED if guard.depth else guard.stack + stack.MARGIN
-        if here.used - here.low < need:
-            raise stack.refuse(where, here.used - here.low, need)
-    if guard.moving:
-        end_moving(guard.moving, where)
-    _claim(guard, me, where)
-    guard.entries += 1
-
-
-def _claim(guard: Guard, me: int, where: str) -> None:
+    used = here.used
+    if used - here.low < (stack.NESTED if guard.depth else guard.stack + stack.MARGIN):
+        if guard.claim.get(0, me) != me:
+            raise StoreBusyError(where)
+        raise stack.refuse(
+            where, used - here.low, stack.NESTED if guard.depth else guard.stack + stack.MARGIN
+        )
     try:
         owner = guard.claim.setdefault(0, me)
     except BaseException:  # a signal's, after the call
-        if guard.depth == 0 and guard.claim.get(0) == me:
-            del guard.claim[0]
+        _unclaim(guard, me)
         raise
     if owner != me:
         raise StoreBusyError(where)
     guard.depth += 1
+    guard.entries += 1
+    if guard.moving:
+        try:
+            end_moving(guard.moving, where)
+        except BaseException:
+            guard.depth -= 1
+            _unclaim(guard, me)
+            raise
+    return used
+
+
+def _claim(guard: Guard, me: int, where: str) -> None:
+    """Claim a store whose guest is not to run. Raises StoreBusyError if another thread is inside."""
+    try:
+        owner = guard.claim.setdefault(0, me)
+    except BaseException:  # a signal's, after the call
+        _unclaim(guard, me)
+        raise
+    if owner != me:
+        raise StoreBusyError(where)
+    guard.depth += 1
+
+
+def _unclaim(guard: Guard, me: int) -> None:
+    if guard.depth == 0 and guard.claim.get(0) == me:
+        del guard.claim[0]
 
 
 def _room_1() -> None:
@@ -141,10 +163,6 @@ def _room_1() -> None:
 
 
 def _room_2() -> None:
-    _room_3()
-
-
-def _room_3() -> None:
     pass
 
 
