@@ -5,6 +5,7 @@ into a store do what hostmod's do (`patches`).
 """
 
 from hostmod._wasmtime import patches, stack, store, views
+from hostmod._wasmtime.engine import new_engine
 from hostmod._wasmtime.library import (
     CALLBACK,
     address_argument,
@@ -67,6 +68,7 @@ __all__ = [
     "linker_address",
     "memory_data",
     "memory_data_size",
+    "new_engine",
     "owns",
     "patches",
     "prepared_data_size",

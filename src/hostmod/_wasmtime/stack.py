@@ -80,6 +80,11 @@ def _bounds() -> tuple[int, int]:
 here = _Thread()
 
 
+def left() -> int:
+    """Return how many bytes the thread has left, as far as is known; a very large number where nothing is."""
+    return here.used - here.low
+
+
 def refuse(where: str, left: int, need: int) -> RecursionError:
     """Return the error for a thread with too little stack left."""
     return RecursionError(
