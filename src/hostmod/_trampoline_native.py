@@ -251,6 +251,10 @@ def _watch(context: int, view: Any) -> None:
         guard.moving.add(views.Kept(weakref.ref(view)))
 
 
+def _nested() -> None:
+    raise views.nested()
+
+
 def _stack(where: str, left: int, need: int) -> None:
     raise stack.refuse(where, left, need)
 
@@ -277,6 +281,7 @@ _HELPERS: dict[str, Any] = {
     "end_moving": stores.end_moving,
     "guard": stores.guard_at,
     "watch": _watch,
+    "nested": _nested,
     "stack": _stack,
     "caller": _caller,
     "reference": references.rooted_object,

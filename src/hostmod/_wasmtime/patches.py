@@ -117,7 +117,7 @@ class Entry:
     def __init__(self, store: Any) -> None:
         self._trap: Any = _TrapPointer()
         self._reference = ctypes.byref(self._trap)
-        self._used = stack.here.used
+        self._used = stack.here.used  # the pure backend's callbacks set it
 
     def __enter__(self) -> Any:
         return self._reference

@@ -19,6 +19,7 @@ from wasmtime import _ffi as ffi
 
 from hostmod._wasmtime import engine as engines
 from hostmod._wasmtime import library, store
+from hostmod.errors import StoreBusyError
 
 
 def array_type(size: int) -> Any:
@@ -128,6 +129,16 @@ def moves(context: int, key: bytes) -> bool:
         return True
     known: Window | None = guard.windows.get(key)
     return known.moves if known is not None else _moves(context, ctypes.create_string_buffer(key, len(key)))
+
+
+def nested() -> StoreBusyError:
+    """Return the error for a view of memory that can move, asked of a call whose guest runs again meanwhile."""
+    return StoreBusyError(
+        "guest memory",
+        "a view of memory that can move, of a call whose guest runs again meanwhile",
+        "one of the last call",
+        "ask for it in the host function that runs now, or copy with read",
+    )
 
 
 class Views:
