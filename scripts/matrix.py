@@ -5,7 +5,7 @@
     python scripts/matrix.py 3.12 --wasmtime 48.0.0 50.0.1      two versions of wasmtime, a row each
     python scripts/matrix.py 3.14 --backend c --tests tests/test_guest.py -- -k memory -x
 
-A Python is a version or the path of an interpreter. One that is not installed is fetched by scripts/python_for_tests.sh.
+A Python is a version or the path of an interpreter. scripts/python_for_tests.sh fetches one that is not installed.
 Each row has a virtual environment in build/matrix, which stays for the next time, and a log beside it. Packages of the
 test extra that have no wheel for a Python are left out, and the table says so. The exit status is 1 if anything failed.
 """
@@ -17,6 +17,7 @@ import collections
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -35,7 +36,12 @@ TESTS = {
     "all": ("tests",),
     # Declarations, calls in both directions, the laws, WASI, and what checkers see: what a new Python can break.
     "core": (
-        *("tests/test_plan.py", "tests/test_module.py", "tests/test_declarations.py", "tests/test_types_*.py"),
+        *(
+            "tests/test_plan.py",
+            "tests/test_module.py",
+            "tests/test_declarations.py",
+            "tests/test_types_*.py",
+        ),
         *("tests/test_trampoline.py", "tests/test_native.py", "tests/test_twins.py"),
         *("tests/test_guest.py", "tests/test_link.py", "tests/test_memory.py", "tests/test_laws_*.py"),
         *("tests/test_errors.py", "tests/test_typing.py", "tests/wasi"),
@@ -124,7 +130,9 @@ def interpreter(wanted: str) -> tuple[str, str]:
 
 def requirements(extra: str) -> Iterator[str]:
     """What an extra of the project's requires, those of its other extras that it names included."""
-    for each in tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"][extra]:
+    for each in tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"][
+        "optional-dependencies"
+    ][extra]:
         named = re.fullmatch(r"hostmod\[([\w,]+)\]", each)
         if named:
             for other in named[1].split(","):
@@ -257,7 +265,8 @@ def table(rows: Sequence[Row]) -> str:
     widths = [max(len(line[index]) for line in [head, *cells]) for index in range(len(head))]
     lines = [head, tuple("-" * max(width, 3) for width in widths), *cells]
     return "\n".join(
-        "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |" for line in lines
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |"
+        for line in lines
     )
 
 
@@ -281,15 +290,21 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
     parser.add_argument("pythons", nargs="*", default=list(PYTHONS), metavar="PYTHON")
-    parser.add_argument("--wasmtime", nargs="+", default=[""], metavar="VERSION", help="default: what pip chooses")
+    parser.add_argument(
+        "--wasmtime", nargs="+", default=[""], metavar="VERSION", help="default: what pip chooses"
+    )
     parser.add_argument("--backend", nargs="+", choices=list(EXTENSION), default=["pure", "c"])
-    parser.add_argument("--tests", nargs="+", default=["core"], metavar="TESTS", help="all, core, or pytest's arguments")
+    parser.add_argument(
+        "--tests", nargs="+", default=["core"], metavar="TESTS", help="all, core, or pytest's arguments"
+    )
     parser.add_argument("--optional", action="store_true", help="a Python that cannot be had is no failure")
     parser.add_argument("--timeout", type=float, default=3600, help="seconds for one row")
-    own, rest = (lambda line: (line[: line.index("--")], line[line.index("--") + 1 :]) if "--" in line else (line, []))(
-        sys.argv[1:]
-    )
-    chosen = parser.parse_args(own)
+    line = sys.argv[1:]
+    end = line.index("--") if "--" in line else len(line)
+    rest = line[end + 1 :]
+    chosen = parser.parse_args(line[:end])
+    # A shell starts what it puts into the background with SIGINT ignored, and tests of Ctrl-C would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
     rows: list[Row] = []
     notes: list[str] = []
