@@ -49,6 +49,9 @@ TESTS = {
 }
 """What is run, by the names that --tests takes."""
 
+SHOWN = 100
+"""Lines of a log that are shown where something failed."""
+
 EXTENSION = {"c": "hostmod._trampoline_c", "pure": ""}
 """The trampolines, and the compiled module that each needs."""
 
@@ -69,6 +72,11 @@ class Row:
     seconds: float = 0.0
     failed: list[str] = field(default_factory=list)
     skipped: collections.Counter[str] = field(default_factory=collections.Counter)
+
+    @property
+    def log(self) -> Path:
+        """What pytest printed."""
+        return PLACE / f"{self.python}-wasmtime-{self.wasmtime}-{self.backend}.log"
 
     @property
     def good(self) -> bool:
@@ -189,7 +197,12 @@ def tests(names: Sequence[str]) -> list[str]:
     found: list[str] = []
     for name in names:
         for pattern in TESTS.get(name, ()):
-            found += sorted(str(path.relative_to(ROOT)) for path in ROOT.glob(pattern))
+            files = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob(pattern))
+            if not files:
+                sys.exit(
+                    f"matrix: no file is {pattern}, which {name!r} names; correct TESTS in {Path(__file__).name}"
+                )
+            found += files
         if name not in TESTS:
             found.append(name)
     return found
@@ -204,15 +217,14 @@ def measure(row: Row, python: Path, arguments: Sequence[str], timeout: float) ->
         except subprocess.CalledProcessError:
             row.outcome = "no extension was built"
             return
-    name = f"{row.python}-wasmtime-{row.wasmtime}-{row.backend}"
-    report, log = PLACE / f"{name}.xml", PLACE / f"{name}.log"
+    report = row.log.with_suffix(".xml")
     report.unlink(missing_ok=True)
     command = [
         *(python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "junit_family=xunit2"),
         *(f"--junitxml={report}", *arguments),
     ]
     started = time.monotonic()
-    with log.open("w") as stream:
+    with row.log.open("w") as stream:
         try:
             status = subprocess.run(
                 list(map(str, command)),
@@ -229,11 +241,11 @@ def measure(row: Row, python: Path, arguments: Sequence[str], timeout: float) ->
         finally:
             row.seconds = time.monotonic() - started
     if not report.exists():
-        row.outcome = f"ended with status {status}: {log.relative_to(ROOT)}"
+        row.outcome = f"ended with status {status}: {row.log.relative_to(ROOT)}"
         return
     read(row, report)
     if status not in (0, 1):
-        row.outcome = f"pytest's status {status}: {log.relative_to(ROOT)}"
+        row.outcome = f"pytest's status {status}: {row.log.relative_to(ROOT)}"
 
 
 def read(row: Row, report: Path) -> None:
@@ -282,6 +294,10 @@ def details(rows: Sequence[Row]) -> Iterator[str]:
                 where[item].append(f"{row.python}/{row.wasmtime}/{row.backend}")
         for item, places in sorted(where.items()):
             yield f"{title}: {item}  ({', '.join(places)})"
+    for row in rows:
+        if not row.good and row.log.exists():
+            said = row.log.read_text("utf-8", "replace").splitlines()
+            yield "\n".join([f"the end of {row.log.relative_to(ROOT)}:", *said[-SHOWN:]])
 
 
 def main() -> int:

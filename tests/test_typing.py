@@ -154,6 +154,7 @@ class Calculator(hostmod.GuestModule):
 """
 
 
+@pytest.mark.slow
 def test_exports_of_a_guest_need_no_setting_of_mypys_if_their_bodies_raise(tmp_path: Path) -> None:
     (tmp_path / "calculator.py").write_text(EXPORTS, "utf-8")
     (tmp_path / "mypy.ini").write_text(f"[mypy]\nmypy_path = {PROJECT / 'src'}\n", "utf-8")

@@ -461,7 +461,8 @@ def _struct_class(cls: type, frozen: bool, depth: int) -> type:
     cls.__guest_type__ = staticmethod(guest_type)  # type: ignore[attr-defined]  # it gains it here
     frame = sys._getframe(depth)
     try:
-        hints = read_annotations(cls, {**names_around(frame), cls.__name__: cls})
+        names = {**frame.f_locals, **names_around(frame), cls.__name__: cls}
+        hints = read_annotations(cls, names)
     except DeclarationError as error:
         raise DeclarationError(
             f"{cls.__name__}: {error.where}", error.found, error.expected, error.write
