@@ -6,7 +6,6 @@ import shutil
 from pathlib import Path
 
 import pytest
-
 from proof import HERE, assert_answers, compile_guest, write, zig
 
 
