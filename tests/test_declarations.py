@@ -137,6 +137,19 @@ def test_fields_that_a_struct_inherits_are_read_where_they_were_written() -> Non
     ]
 
 
+def test_a_struct_in_a_class_body_knows_the_names_of_the_function_around_that_class() -> None:
+    @struct
+    class Point:
+        x: Uint32
+
+    class Around:
+        @struct
+        class Line:
+            points: List[Point]
+
+    assert [str(field.type) for field in fields(Around.Line)] == ["List[Point]"]
+
+
 # -------------------------------------------------------------------------------------------------------------- aliases
 
 
