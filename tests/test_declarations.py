@@ -14,6 +14,7 @@ import pytest
 from hostmod.errors import DeclarationError
 from hostmod.plan import plan_of
 from hostmod.types import Array, Float32, List, Pointer, Uint32, fields, offsetof, resolve, sizeof, struct
+from hostmod.types.annotations import signature_of
 
 T = TypeVar("T")
 
@@ -123,6 +124,12 @@ def test_a_name_that_is_defined_nowhere_is_said_of_a_function_without_quotes() -
     assert str(caught.value) == (
         "kv.f: an annotation names 'Nowhere', expected a name that is defined here; define or import it above the class"
     )
+
+
+@evaluated_later
+def test_the_signature_of_a_class_is_told_though_its_annotations_name_what_only_checkers_know() -> None:
+    host = declared("class Host:\n    def __init__(self, path: Nowhere) -> None: ...\n")["Host"]
+    assert list(signature_of(host).parameters) == ["path"]
 
 
 @evaluated_later
