@@ -311,7 +311,7 @@ REFUSED = [
     ),
     pytest.param(
         python_optional,
-        "kv.python_optional(key): annotated Optional[Annotated[int, <guest type Int32>]], "
+        "kv.python_optional(key): annotated Int32 | None, "
         "expected a guest type that has a null; write Pointer[T] | None for a pointer that may be 0; "
         "for a result that may fail, hostmod.types.Optional[T]",
         id="a number or None",

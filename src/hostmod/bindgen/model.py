@@ -107,7 +107,7 @@ class Interface:
 def interface_of(host: Host) -> Interface:
     """Read a host module."""
     cls = host if isinstance(host, type) else type(host)
-    doc = inspect.cleandoc(vars(cls).get("__doc__") or "") if cls.__module__ != "hostmod.link" else ""
+    doc = inspect.cleandoc(cls.__doc__ or "") if cls.__module__ != "hostmod.link" else ""
     found = Interface(host.name, doc, [_declared(function) for function in host.functions.values()])
     seen: set[Type] = set()
     for function in found.functions:
@@ -174,7 +174,7 @@ def _reach(type_: Type, seen: set[Type], found: Interface) -> None:
 
 def doc_of(type_: StructType | EnumType) -> str:
     """Return the docstring of a struct's or enum's class, if its author wrote it."""
-    text = vars(type_.cls).get("__doc__") or ""
+    text = type_.cls.__doc__ or ""
     if text.startswith(f"{type_.cls.__name__}(") or text in ("An enumeration.", ""):
         return ""
     return inspect.cleandoc(text)

@@ -14,6 +14,7 @@ from typing import Any, TypeVar, dataclass_transform, overload
 from hostmod._generated import compile_source
 from hostmod.errors import ConversionError, DeclarationError, SegmentationFault, shown
 from hostmod.memory import OUTSIDE, FixedSizeMemory, Memory
+from hostmod.types.annotations import names_around, read_annotations, unaliased
 from hostmod.types.base import GuestType, Inline, describe, resolve_object
 from hostmod.types.pointer import List, Pointer
 from hostmod.types.view import show_bytes
@@ -310,6 +311,7 @@ class Length:
         return f"Length({self.length})"
 
     def __guest_type_of__(self, inner: object, where: str) -> GuestType[Any]:
+        inner = unaliased(inner, where)
         if inner is bytes:
             return FixedBytesType(self.length)
         arguments = typing.get_args(inner)
@@ -459,7 +461,8 @@ def _struct_class(cls: type, frozen: bool, depth: int) -> type:
     cls.__guest_type__ = staticmethod(guest_type)  # type: ignore[attr-defined]  # it gains it here
     frame = sys._getframe(depth)
     try:
-        hints = typing.get_type_hints(cls, localns={**frame.f_locals, cls.__name__: cls}, include_extras=True)
+        names = {**frame.f_locals, **names_around(frame), cls.__name__: cls}
+        hints = read_annotations(cls, names)
     except DeclarationError as error:
         raise DeclarationError(
             f"{cls.__name__}: {error.where}", error.found, error.expected, error.write
