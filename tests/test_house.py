@@ -54,10 +54,10 @@ INSIDE = {
     "_wasmtime": {
         "structures": "",
         "library": "",
-        "signatures": "",
+        "signatures": "structures",
         "linkers": "library",
         "references": "library",
-        "traps": "library",
+        "traps": "structures library",
         "stores": "",
         "views": "",
         "moving": "",

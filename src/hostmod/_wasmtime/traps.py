@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import os
 import threading
 
 import wasmtime
@@ -11,6 +12,7 @@ from wasmtime import _ffi as ffi
 from wasmtime import _func as wasmtime_func
 
 from hostmod._wasmtime import library
+from hostmod._wasmtime.structures import WASMTIME_VERSION
 
 
 class _Raised(threading.local):
@@ -57,7 +59,26 @@ def refill() -> None:
         spares.append(int(library.trap_new(SPARE_MESSAGE, len(SPARE_MESSAGE))))
 
 
-refill()
+def _refill_without_host_backtraces() -> None:
+    """Make the first spare traps, with RUST_LIB_BACKTRACE=0 while wasmtime reads that variable, unless it is set.
+
+    Where RUST_BACKTRACE is set, wasmtime up to 41 captures the host's own stack for each error and trap. 37 to 41 also
+    look up the names on it, in Python's debug information too, which takes 50 ms under a lock: threads that raise at
+    once seem to hang. RUST_LIB_BACKTRACE takes precedence for errors, and leaves panics alone; Rust reads it once in a
+    process, for the first error. Source: the documentation of std::backtrace.
+    """
+    applies = "RUST_BACKTRACE" in os.environ and "RUST_LIB_BACKTRACE" not in os.environ
+    if not applies or int(WASMTIME_VERSION.partition(".")[0]) >= 42:
+        refill()
+        return
+    os.environ["RUST_LIB_BACKTRACE"] = "0"
+    try:
+        refill()
+    finally:
+        del os.environ["RUST_LIB_BACKTRACE"]
+
+
+_refill_without_host_backtraces()
 
 
 def take_raised(trap: BaseException | None) -> BaseException | None:
