@@ -65,6 +65,7 @@ INSIDE = {
         "windows": "library signals stores views",
         "entries": "structures traps signals stores moving",
         "changes": "stores moving windows",
+        "selftest": "structures library signatures linkers references traps stores entries",
     },
     "_trampoline_py": {
         "source": "",

@@ -257,6 +257,7 @@ def _define(
     serve: Callable[[Function], Callable[..., Any]] | None = None,
 ) -> None:
     """Define functions in a linker, as methods of `receiver` if there is one, or each as what `serve` makes of it."""
+    _wasmtime.verify()
     if not isinstance(linker, wasmtime.Linker):
         raise LinkError(
             f"link: {shown(linker, '')}, expected a wasmtime.Linker; write wasmtime.Linker(engine)"

@@ -24,6 +24,7 @@ from hostmod._wasmtime.library import (
 from hostmod._wasmtime.linkers import define_callback, linker_address, wasmtime_error
 from hostmod._wasmtime.moving import lends, lent, moved, watched
 from hostmod._wasmtime.references import externref_from_raw, externrefs_to_raw
+from hostmod._wasmtime.selftest import verify
 from hostmod._wasmtime.signatures import core_name, function_type, type_address
 from hostmod._wasmtime.stores import (
     context_address,
@@ -97,6 +98,7 @@ __all__ = [
     "spares",
     "trap",
     "type_address",
+    "verify",
     "wasmtime_error",
     "watched",
 ]

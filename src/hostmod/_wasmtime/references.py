@@ -37,7 +37,7 @@ def externref_from_raw(context: int, raw: int) -> object:
             )
         return wasmtime_value._unintern(handle)
     finally:
-        library.externref_unroot(address)
+        library.externref_unroot(context, address)
 
 
 def externrefs_to_raw(context: int, values: Sequence[object]) -> list[int]:
@@ -65,4 +65,4 @@ def externrefs_to_raw(context: int, values: Sequence[object]) -> list[int]:
     finally:
         for address in slots:
             if address:
-                library.externref_unroot(address)
+                library.externref_unroot(context, address)

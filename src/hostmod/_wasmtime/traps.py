@@ -78,7 +78,8 @@ def _refill_without_host_backtraces() -> None:
         del os.environ["RUST_LIB_BACKTRACE"]
 
 
-_refill_without_host_backtraces()
+if not library.missing:  # else hostmod refuses to run, when it is first used
+    _refill_without_host_backtraces()
 
 
 def take_raised(trap: BaseException | None) -> BaseException | None:

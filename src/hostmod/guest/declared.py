@@ -93,6 +93,7 @@ class GuestModule:
             LinkError: the instance is of another store. Or with every export that is missing or has another signature,
                 and both signatures of each.
         """
+        _wasmtime.verify()
         if not _wasmtime.owns(store, instance._instance):
             raise LinkError(
                 f"{type(self).__name__}: an instance of another store, expected the store that it was made in; "

@@ -36,6 +36,7 @@ def export_caller(
 
     i32 and i64 come back signed; unsigned arguments (addresses) are taken too.
     """
+    _wasmtime.verify()
     try:
         if not _wasmtime.owns(store, function._func):
             raise LinkError(f"{name}: a function of another store, expected the store that it was made in")
