@@ -101,7 +101,7 @@ class GuestModule:
             )
         raw = instance.exports(store)
         self._check(store, raw)
-        memory_name, allocate_name, free_name = self._names
+        memory_name, allocate_name, free_name = type(self)._names
         raw_memory = raw.get(memory_name)
         memory = GuestMemory(store, raw_memory) if isinstance(raw_memory, wasmtime.Memory) else None
         allocate, free = raw.get(allocate_name), raw.get(free_name)
@@ -110,7 +110,7 @@ class GuestModule:
             if isinstance(allocate, wasmtime.Func)
             else None
         )
-        for attribute, plan in self.exports.items():
+        for attribute, plan in type(self).exports.items():
             function = raw[plan.name]
             where = plan.where
 

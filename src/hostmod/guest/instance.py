@@ -11,7 +11,16 @@ from hostmod.errors import Exit, LinkError, Mismatch, StoreBusyError, ViewEscape
 from hostmod.guest.exports import Exports
 from hostmod.guest.memory import GuestMemory
 from hostmod.guest.source import Source, load
-from hostmod.link import FunctionModule, Host, HostModule, close, core_signature, mismatches
+from hostmod.link import (
+    FunctionModule,
+    Host,
+    HostModule,
+    close,
+    core_signature,
+    link_host,
+    mismatches,
+    name_of,
+)
 
 
 class Guest:
@@ -136,7 +145,7 @@ def instantiate(
                 raise LinkError(
                     f"instantiate: {host!r}, expected a HostModule, its class, or hostmod.module(...)"
                 )
-        names = [host.name for host in made]
+        names = [name_of(host) for host in made]
         for name in names:
             if names.count(name) > 1:
                 raise LinkError(
@@ -150,9 +159,9 @@ def instantiate(
         spec, provided = _memory_of(module, memory, store, linker if own_linker else None, names)
         for host in made:
             if provided is None:
-                host.link(linker, memory=spec)
+                link_host(host, linker, spec)
             else:
-                host.link(linker, memory=provided, store=store)
+                link_host(host, linker, provided, store)
         _check_all(module, made, linker, store, own_linker)
         wasm = linker.instantiate(store, module)
         exports = wasm.exports(store)
@@ -213,7 +222,7 @@ def _check_all(
     own: bool,
 ) -> None:
     found = mismatches(module, hosts)
-    known = {host.name for host in hosts}
+    known = {name_of(host) for host in hosts}
     for each in module.imports:
         if each.module in known:
             continue
