@@ -9,7 +9,7 @@ from typing import Any, ClassVar, TypeVar, overload
 import wasmtime
 
 from hostmod import _wasmtime, trampoline
-from hostmod.errors import DeclarationError, ExportMismatch, LinkError, Mismatch
+from hostmod.errors import DeclarationError, ExportMismatch, LinkError, Mismatch, listed
 from hostmod.guest.arguments import Allocator, Arguments
 from hostmod.guest.memory import GuestMemory
 from hostmod.link import core_signature
@@ -131,10 +131,8 @@ class GuestModule:
                 if has != plan.signature:
                     found.append(ExportMismatch(cls.__name__, attribute, plan.signature, has))
             else:
-                known = (
-                    ", ".join(name for name, each in raw.items() if isinstance(each, wasmtime.Func))
-                    or "no functions"
-                )
+                names = [name for name, each in raw.items() if isinstance(each, wasmtime.Func)]
+                known = listed(names) or "no functions"
                 found.append(
                     ExportMismatch(
                         cls.__name__, attribute, f"{plan.name}{plan.signature}", None, f"it exports {known}"

@@ -7,7 +7,7 @@ from typing import Self
 
 import wasmtime
 
-from hostmod.errors import Exit, LinkError, Mismatch, StoreBusyError, ViewEscapedError
+from hostmod.errors import Exit, LinkError, Mismatch, StoreBusyError, ViewEscapedError, listed
 from hostmod.guest.exports import Exports
 from hostmod.guest.memory import GuestMemory
 from hostmod.guest.source import Source, load
@@ -93,7 +93,7 @@ class Guest:
         self.close()
 
     def __repr__(self) -> str:
-        return f"<guest that exports {', '.join(self.exports) or 'nothing'}>"
+        return f"<guest that exports {listed(self.exports) or 'nothing'}>"
 
 
 def instantiate(
@@ -198,7 +198,7 @@ def _memory_of(
         if wanted not in exported:
             raise LinkError(
                 f"instantiate: memory={wanted!r}, expected one of the guest's: "
-                f"{', '.join(exported) or 'it exports none'}"
+                f"{listed(exported) or 'it exports none'}"
             )
         return wanted, None
     provided: wasmtime.Memory | None = None
