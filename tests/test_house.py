@@ -85,7 +85,8 @@ INSIDE = {
         "exports": "",
         "arguments": "memory exports",
         "declared": "memory arguments",
-        "instance": "source memory exports",
+        "agreement": "",
+        "instance": "source memory exports agreement",
     },
 }
 """Who may import whom inside the packages that a call goes through; `__init__`, their face, has any of them."""

@@ -327,7 +327,10 @@ def _linkage_of(
         )
         return found
     if not isinstance(memory, wasmtime.Memory):
-        raise LinkError(f"link: memory={shown(memory, '')}, expected an export's name or a wasmtime.Memory")
+        advice = "; compile the guest without threads" if isinstance(memory, wasmtime.SharedMemory) else ""
+        raise LinkError(
+            f"link: memory={shown(memory, '')}, expected an export's name or a wasmtime.Memory{advice}"
+        )
     if store is None:
         raise LinkError(
             "link: memory= is a wasmtime.Memory, expected its store too; write link(linker, memory=memory, store=store)"

@@ -8,6 +8,7 @@ from typing import Self
 import wasmtime
 
 from hostmod.errors import Exit, LinkError, Mismatch, StoreBusyError, ViewEscapedError, listed
+from hostmod.guest.agreement import check_engines, check_unshared, mixed, no_memory
 from hostmod.guest.exports import Exports
 from hostmod.guest.memory import GuestMemory
 from hostmod.guest.source import Source, load
@@ -49,7 +50,7 @@ class Guest:
         """Its memory; LinkError if it has none that it exports or imports."""
         if self._memory is None:
             if self._raw_memory is None:
-                raise LinkError("Guest.memory: the guest has no memory, expected one; export it as 'memory'")
+                raise no_memory(self.module)
             self._memory = GuestMemory(self.store, self._raw_memory)
         return self._memory
 
@@ -121,8 +122,10 @@ def instantiate(
 
     Raises:
         FileNotFoundError, GuestFileError: as `load`.
-        LinkError: with every import that nothing serves, or that is served with another signature.
+        LinkError: with every import that nothing serves, or that is served with another signature. Or engine, store,
+            linker and module are of several engines, or the guest imports a memory that threads share.
     """
+    check_engines(engine, store, linker)
     if engine is None:
         engine = (
             store.engine if store is not None else linker.engine if linker is not None else wasmtime.Engine()
@@ -152,6 +155,8 @@ def instantiate(
                     f"instantiate: two host modules are named {name!r}, expected one of each name"
                 )
         own_linker = linker is None
+        if own_linker:
+            check_unshared(module)
         linker = linker or wasmtime.Linker(engine)
         if store is None:
             store = wasmtime.Store(engine)
@@ -163,7 +168,13 @@ def instantiate(
             else:
                 link_host(host, linker, provided, store)
         _check_all(module, made, linker, store, own_linker)
-        wasm = linker.instantiate(store, module)
+        try:
+            wasm = linker.instantiate(store, module)
+        except wasmtime.WasmtimeError as error:
+            refused = mixed(error)
+            if refused is None:
+                raise
+            raise refused from error
         exports = wasm.exports(store)
         raw = exports.get(spec)
         guest = Guest(
