@@ -5,9 +5,11 @@ from __future__ import annotations
 import gc
 import linecache
 import traceback
+from collections import deque
 
 import pytest
 
+from hostmod import _generated
 from hostmod._generated import compile_source
 
 
@@ -27,6 +29,19 @@ def test_source_leaves_once_its_code_is_gone_and_more_is_compiled() -> None:
         compile_source("def f(): ...\n", {}, "test of sources")
         gc.collect()
     assert len(generated()) <= 2
+
+
+def test_threads_that_compile_at_once_do_not_empty_it_from_under_each_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Gone(deque[str]):
+        def __bool__(self) -> bool:
+            found = len(self) > 0
+            self.clear()  # what another thread does in between
+            return found
+
+    monkeypatch.setattr(_generated, "_gone", Gone(["<hostmod test of sources x>"]))
+    assert compile_source("answer = 42\n", {}, "test of sources")["answer"] == 42
 
 
 def test_code_may_go_while_linecache_is_gone_through(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,8 +18,11 @@ def compile_source(text: str, names: dict[str, Any], what: str) -> dict[str, Any
 
     Its lines are in `linecache` for as long as its functions are alive, and until the next source is compiled.
     """
-    while _gone:
-        linecache.cache.pop(_gone.popleft(), None)
+    try:
+        while True:
+            linecache.cache.pop(_gone.popleft(), None)
+    except IndexError:  # empty: looking first whether it is would be a race between threads
+        pass
     shown = what.replace("\0", "\\0")  # a guest may import any name; Python compiles no file of such a one
     filename = f"<hostmod {shown} {next(_numbers)}>"
     linecache.cache[filename] = (len(text), None, text.splitlines(True), filename)

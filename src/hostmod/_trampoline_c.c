@@ -104,6 +104,7 @@ static struct {
     void (*externref_from_raw)(void *context, uint32_t raw, void *root);
     uint32_t (*externref_to_raw)(void *context, const void *root);
     void (*externref_unroot)(void *root);
+    void (*externref_unroot_in)(void *context, void *root); /* until wasmtime 37, in its place */
     void *(*linker_define)(void *linker, const char *module, size_t module_length, const char *name, size_t name_length,
                            const void *type, void *callback, void *env, void (*finalizer)(void *));
 } wt;
@@ -198,6 +199,13 @@ static PyObject *ask(int helper, const char *format, ...) {
     PyObject *result = PyObject_CallObject(helpers[helper], tuple);
     Py_DECREF(tuple);
     return result;
+}
+
+static inline void unroot(void *context, root_t *root) {
+    if (wt.externref_unroot_in != NULL)
+        wt.externref_unroot_in(context, root);
+    else
+        wt.externref_unroot(root);
 }
 
 /* Ask for an exception to be raised; returns NULL always. */
@@ -2231,7 +2239,7 @@ static bool store_references(Call *call, PyObject *objects) {
             next++;
         }
     for (Py_ssize_t at = 0; at < count; at++)
-        wt.externref_unroot(&roots[at]);
+        unroot(context, &roots[at]);
     if (roots != few)
         PyMem_Free(roots);
     return fine;
@@ -2407,10 +2415,11 @@ static bool run(Call *call, const Served *served, PyObject **returned) {
     PyObject **arguments = all + (receiver != NULL ? 2 : 1);
     bool fine = true;
     root_t some[INLINE];
+    void *context = NULL;
     call->roots = some;
     if (thunk->references > 0) {
         /* Before any object is made: that can run Python's collector, a finalizer, and in it the guest's collector. */
-        void *context = wt.caller_context(call->caller);
+        context = wt.caller_context(call->caller);
         if (thunk->references > INLINE &&
             (call->roots = PyMem_Malloc((size_t)thunk->references * sizeof(root_t))) == NULL) {
             PyErr_NoMemory();
@@ -2429,7 +2438,7 @@ static bool run(Call *call, const Served *served, PyObject **returned) {
         loaded += fine;
     }
     for (Py_ssize_t at = 0; at < thunk->references; at++)
-        wt.externref_unroot(&call->roots[at]);
+        unroot(context, &call->roots[at]);
     if (call->roots != some)
         PyMem_Free(call->roots);
     call->roots = NULL;
@@ -2830,8 +2839,11 @@ static PyObject *setup(PyObject *self, PyObject *arguments) {
         !take_address(addresses, "wasmtime_trap_new", &wt.trap_new) ||
         !take_address(addresses, "wasmtime_externref_from_raw", &wt.externref_from_raw) ||
         !take_address(addresses, "wasmtime_externref_to_raw", &wt.externref_to_raw) ||
-        !take_address(addresses, "wasmtime_externref_unroot", &wt.externref_unroot) ||
         !take_address(addresses, "wasmtime_linker_define_func_unchecked", &wt.linker_define))
+        return NULL;
+    if (PyDict_GetItemString(addresses, "wasmtime_externref_unroot in a context") != NULL
+            ? !take_address(addresses, "wasmtime_externref_unroot in a context", &wt.externref_unroot_in)
+            : !take_address(addresses, "wasmtime_externref_unroot", &wt.externref_unroot))
         return NULL;
     for (int index = 0; index < HELPER_COUNT; index++) {
         PyObject *helper = PyDict_GetItemString(functions, helper_names[index]);

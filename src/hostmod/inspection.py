@@ -9,7 +9,7 @@ from typing import Any, Literal
 import wasmtime
 
 from hostmod.guest import compile_bytes, read
-from hostmod.link import Host, core_names, core_signature, declared, mismatches
+from hostmod.link import Host, core_names, core_signature, declared, functions_of, mismatches, name_of
 from hostmod.module import served
 
 Status = Literal["", "served", "wasi", "missing", "mismatch"]
@@ -163,8 +163,8 @@ def show_memory(memory: MemoryShape) -> str:
 
 
 def _serve(found: Inspection, module: wasmtime.Module, hosts: Sequence[tuple[str, Host]], wasi: bool) -> None:
-    names = {host.name: label for label, host in hosts}
-    functions = {host.name: host.functions for _, host in hosts}
+    names = {name_of(host): label for label, host in hosts}
+    functions = {name_of(host): functions_of(host) for _, host in hosts}
     wrong = {
         (each.module, each.name, each.expected): each
         for each in mismatches(module, [host for _, host in hosts])

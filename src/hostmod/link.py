@@ -47,7 +47,6 @@ class HostModule(Declaration):
     """
 
     _reserved = frozenset({"link", "compile", "check", "functions", "name", "errors", "close"})
-    _closed = False
 
     def link(
         self, linker: wasmtime.Linker, *, memory: MemorySpec = "memory", store: wasmtime.Store | None = None
@@ -181,14 +180,40 @@ Host = HostModule | type[HostModule] | FunctionModule
 """What functions can be offered from."""
 
 
+def name_of(host: Host) -> str:
+    """Return the module name that guests import from, whatever an instance keeps in an attribute of that name."""
+    return type(host).name if isinstance(host, HostModule) else host.name
+
+
+def functions_of(host: Host) -> Functions:
+    """Return what a host module offers by name, whatever an instance keeps in an attribute `functions`."""
+    return type(host).functions if isinstance(host, HostModule) else host.functions
+
+
+def link_host(
+    host: HostModule | FunctionModule,
+    linker: wasmtime.Linker,
+    memory: MemorySpec = "memory",
+    store: wasmtime.Store | None = None,
+) -> None:
+    """Link a host module, whatever an instance keeps in an attribute `link`. Errors as in `HostModule.link`."""
+    type(host).link(host, linker, memory=memory, store=store)  # type: ignore[arg-type]  # the host is of its type
+
+
 def close(module: Declaration) -> None:
-    """Call a module's `close`, if it has one and this is the first time."""
-    if vars(module).get("_closed", False):
+    """Call a module's `close`, if it has one and this is the first time.
+
+    That of the class: `self.close` may be a price. Where the class has none, a callable of the instance's.
+    """
+    state = vars(module)
+    if state.get("_hostmod_closed", False):
         return
-    module.__dict__["_closed"] = True
-    method = getattr(module, "close", None)
+    state["_hostmod_closed"] = True
+    method = getattr(type(module), "close", None)
     if method is not None:
-        method()
+        method(module)
+    elif callable(state.get("close")):
+        state["close"]()
 
 
 # ------------------------------------------------------------------------------------------------- one linker, defined
@@ -257,6 +282,7 @@ def _define(
     serve: Callable[[Function], Callable[..., Any]] | None = None,
 ) -> None:
     """Define functions in a linker, as methods of `receiver` if there is one, or each as what `serve` makes of it."""
+    _wasmtime.verify()
     if not isinstance(linker, wasmtime.Linker):
         raise LinkError(
             f"link: {shown(linker, '')}, expected a wasmtime.Linker; write wasmtime.Linker(engine)"
@@ -301,7 +327,10 @@ def _linkage_of(
         )
         return found
     if not isinstance(memory, wasmtime.Memory):
-        raise LinkError(f"link: memory={shown(memory, '')}, expected an export's name or a wasmtime.Memory")
+        advice = "; compile the guest without threads" if isinstance(memory, wasmtime.SharedMemory) else ""
+        raise LinkError(
+            f"link: memory={shown(memory, '')}, expected an export's name or a wasmtime.Memory{advice}"
+        )
     if store is None:
         raise LinkError(
             "link: memory= is a wasmtime.Memory, expected its store too; write link(linker, memory=memory, store=store)"
@@ -472,7 +501,7 @@ def core_names(types: Iterable[wasmtime.ValType]) -> list[str]:
 
 def mismatches(module: wasmtime.Module, hosts: Iterable[Host]) -> list[Mismatch]:
     """Compare what a guest imports with what hosts of those module names offer."""
-    offered = {host.name: host.functions for host in hosts}
+    offered = {name_of(host): functions_of(host) for host in hosts}
     found: dict[tuple[str, str, str], Mismatch] = {}
     for each in module.imports:
         functions = offered.get(each.module)

@@ -94,7 +94,9 @@ def bad_value(where: str, slot: Slot, value: object, cause: BaseException) -> Co
     """Return the error for a value that its guest type does not take."""
     at = slot.at(where)
     if isinstance(cause, ConversionError):
-        return ConversionError(at + cause.where, cause.found, cause.expected, cause.write)
+        part = cause.where  # a field or an item follows as it is: .x, [2]
+        at += f" ({part})" if part and part[0] not in ".[" else part
+        return ConversionError(at, cause.found, cause.expected, cause.write)
     refuse = getattr(slot.type, "refuse", None)
     if refuse is not None:
         return refuse(value, at)  # type: ignore[no-any-return]  # ScalarType.refuse

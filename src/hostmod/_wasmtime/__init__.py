@@ -23,6 +23,7 @@ from hostmod._wasmtime.library import (
 )
 from hostmod._wasmtime.linkers import define_callback, linker_address, wasmtime_error
 from hostmod._wasmtime.references import externref_from_raw, externrefs_to_raw
+from hostmod._wasmtime.selftest import verify
 from hostmod._wasmtime.signatures import core_name, function_type, type_address
 from hostmod._wasmtime.store import context_of, engine_of, guard_of, owns, raw_caller
 from hostmod._wasmtime.structures import (
@@ -82,6 +83,7 @@ __all__ = [
     "store",
     "trap",
     "type_address",
+    "verify",
     "views",
     "wasmtime_error",
 ]

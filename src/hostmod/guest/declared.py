@@ -9,7 +9,7 @@ from typing import Any, ClassVar, TypeVar, overload
 import wasmtime
 
 from hostmod import _wasmtime, trampoline
-from hostmod.errors import DeclarationError, ExportMismatch, LinkError, Mismatch
+from hostmod.errors import DeclarationError, ExportMismatch, LinkError, Mismatch, listed
 from hostmod.guest.arguments import Allocator, Arguments
 from hostmod.guest.memory import GuestMemory
 from hostmod.link import core_signature
@@ -93,6 +93,7 @@ class GuestModule:
             LinkError: the instance is of another store. Or with every export that is missing or has another signature,
                 and both signatures of each.
         """
+        _wasmtime.verify()
         if not _wasmtime.owns(store, instance._instance):
             raise LinkError(
                 f"{type(self).__name__}: an instance of another store, expected the store that it was made in; "
@@ -100,7 +101,7 @@ class GuestModule:
             )
         raw = instance.exports(store)
         self._check(store, raw)
-        memory_name, allocate_name, free_name = self._names
+        memory_name, allocate_name, free_name = type(self)._names
         raw_memory = raw.get(memory_name)
         memory = GuestMemory(store, raw_memory) if isinstance(raw_memory, wasmtime.Memory) else None
         allocate, free = raw.get(allocate_name), raw.get(free_name)
@@ -109,7 +110,7 @@ class GuestModule:
             if isinstance(allocate, wasmtime.Func)
             else None
         )
-        for attribute, plan in self.exports.items():
+        for attribute, plan in type(self).exports.items():
             function = raw[plan.name]
             where = plan.where
 
@@ -130,10 +131,8 @@ class GuestModule:
                 if has != plan.signature:
                     found.append(ExportMismatch(cls.__name__, attribute, plan.signature, has))
             else:
-                known = (
-                    ", ".join(name for name, each in raw.items() if isinstance(each, wasmtime.Func))
-                    or "no functions"
-                )
+                names = [name for name, each in raw.items() if isinstance(each, wasmtime.Func)]
+                known = listed(names) or "no functions"
                 found.append(
                     ExportMismatch(
                         cls.__name__, attribute, f"{plan.name}{plan.signature}", None, f"it exports {known}"

@@ -8,7 +8,7 @@ from typing import Any
 import wasmtime
 
 from hostmod import _wasmtime, trampoline
-from hostmod.errors import LinkError, StaleMemoryError
+from hostmod.errors import LinkError, StaleMemoryError, listed, visible
 from hostmod.link import core_names, core_signature
 from hostmod.plan import Plan, Slot
 from hostmod.types.base import GuestType
@@ -36,6 +36,8 @@ def export_caller(
 
     i32 and i64 come back signed; unsigned arguments (addresses) are taken too.
     """
+    _wasmtime.verify()
+    name = visible(name)  # for messages: it is the guest's choice
     try:
         if not _wasmtime.owns(store, function._func):
             raise LinkError(f"{name}: a function of another store, expected the store that it was made in")
@@ -103,7 +105,7 @@ class Exports(Mapping[str, Any]):
             try:
                 raw = self._raw[name]
             except KeyError:
-                known = ", ".join(self._raw) or "nothing"
+                known = listed(self._raw) or "nothing"
                 raise KeyError(f"the guest does not export {name!r}, it exports {known}") from None
             found = raw
             if isinstance(raw, wasmtime.Func):

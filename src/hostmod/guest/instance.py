@@ -7,11 +7,21 @@ from typing import Self
 
 import wasmtime
 
-from hostmod.errors import Exit, LinkError, Mismatch, StoreBusyError, ViewEscapedError
+from hostmod.errors import Exit, LinkError, Mismatch, StoreBusyError, ViewEscapedError, listed
+from hostmod.guest.agreement import check_engines, check_unshared, mixed, no_memory
 from hostmod.guest.exports import Exports
 from hostmod.guest.memory import GuestMemory
 from hostmod.guest.source import Source, load
-from hostmod.link import FunctionModule, Host, HostModule, close, core_signature, mismatches
+from hostmod.link import (
+    FunctionModule,
+    Host,
+    HostModule,
+    close,
+    core_signature,
+    link_host,
+    mismatches,
+    name_of,
+)
 
 
 class Guest:
@@ -40,7 +50,7 @@ class Guest:
         """Its memory; LinkError if it has none that it exports or imports."""
         if self._memory is None:
             if self._raw_memory is None:
-                raise LinkError("Guest.memory: the guest has no memory, expected one; export it as 'memory'")
+                raise no_memory(self.module)
             self._memory = GuestMemory(self.store, self._raw_memory)
         return self._memory
 
@@ -84,7 +94,7 @@ class Guest:
         self.close()
 
     def __repr__(self) -> str:
-        return f"<guest that exports {', '.join(self.exports) or 'nothing'}>"
+        return f"<guest that exports {listed(self.exports) or 'nothing'}>"
 
 
 def instantiate(
@@ -112,8 +122,10 @@ def instantiate(
 
     Raises:
         FileNotFoundError, GuestFileError: as `load`.
-        LinkError: with every import that nothing serves, or that is served with another signature.
+        LinkError: with every import that nothing serves, or that is served with another signature. Or engine, store,
+            linker and module are of several engines, or the guest imports a memory that threads share.
     """
+    check_engines(engine, store, linker)
     if engine is None:
         engine = (
             store.engine if store is not None else linker.engine if linker is not None else wasmtime.Engine()
@@ -136,13 +148,15 @@ def instantiate(
                 raise LinkError(
                     f"instantiate: {host!r}, expected a HostModule, its class, or hostmod.module(...)"
                 )
-        names = [host.name for host in made]
+        names = [name_of(host) for host in made]
         for name in names:
             if names.count(name) > 1:
                 raise LinkError(
                     f"instantiate: two host modules are named {name!r}, expected one of each name"
                 )
         own_linker = linker is None
+        if own_linker:
+            check_unshared(module)
         linker = linker or wasmtime.Linker(engine)
         if store is None:
             store = wasmtime.Store(engine)
@@ -150,11 +164,17 @@ def instantiate(
         spec, provided = _memory_of(module, memory, store, linker if own_linker else None, names)
         for host in made:
             if provided is None:
-                host.link(linker, memory=spec)
+                link_host(host, linker, spec)
             else:
-                host.link(linker, memory=provided, store=store)
+                link_host(host, linker, provided, store)
         _check_all(module, made, linker, store, own_linker)
-        wasm = linker.instantiate(store, module)
+        try:
+            wasm = linker.instantiate(store, module)
+        except wasmtime.WasmtimeError as error:
+            refused = mixed(error)
+            if refused is None:
+                raise
+            raise refused from error
         exports = wasm.exports(store)
         raw = exports.get(spec)
         guest = Guest(
@@ -189,7 +209,7 @@ def _memory_of(
         if wanted not in exported:
             raise LinkError(
                 f"instantiate: memory={wanted!r}, expected one of the guest's: "
-                f"{', '.join(exported) or 'it exports none'}"
+                f"{listed(exported) or 'it exports none'}"
             )
         return wanted, None
     provided: wasmtime.Memory | None = None
@@ -213,7 +233,7 @@ def _check_all(
     own: bool,
 ) -> None:
     found = mismatches(module, hosts)
-    known = {host.name for host in hosts}
+    known = {name_of(host) for host in hosts}
     for each in module.imports:
         if each.module in known:
             continue
