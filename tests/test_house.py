@@ -58,10 +58,12 @@ INSIDE = {
         "linkers": "library",
         "references": "library",
         "traps": "structures library",
+        "modules": "signatures",
         "signals": "",
         "stack": "",
         "engine": "stack",
         "store": "engine stack signals",
+        "instances": "library store",
         "views": "engine library store",
         "patches": "structures engine stack store traps signals",
         "selftest": "structures library signatures linkers references traps store",
@@ -81,11 +83,12 @@ INSIDE = {
     "guest": {
         "source": "",
         "memory": "",
-        "exports": "",
+        "interface": "",
+        "exports": "interface",
         "arguments": "memory exports",
-        "declared": "memory arguments",
+        "declared": "memory interface arguments",
         "agreement": "",
-        "instance": "source memory exports agreement",
+        "instance": "source memory interface exports agreement",
     },
 }
 """Who may import whom inside the packages that a call goes through; `__init__`, their face, has any of them."""

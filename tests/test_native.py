@@ -25,9 +25,10 @@ import pytest
 import wasmtime
 
 from hostmod import _trampoline_py, _wasmtime
-from hostmod.errors import StaleMemoryError, StoreBusyError, ViewEscapedError
-from hostmod.plan import Plan, plan_of
+from hostmod.errors import ConversionError, StaleMemoryError, StoreBusyError, ViewEscapedError
+from hostmod.plan import Plan, Slot, plan_of
 from hostmod.types import Array, Bytes, Caller, Pointer, Uint32
+from hostmod.types.scalar import INT32
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILT = find_spec("hostmod._trampoline_c") is not None
@@ -271,7 +272,7 @@ class Bench:
         self.exports = exports
         run = Plan("Guest", "run", (), (), False, False)
         self.run, self.nothing, self.spin = (
-            twin.guest_caller(run, self.store, exports[name], None, hold)
+            twin.GuestThunk(run).caller(self.store, exports[name], None, hold)
             for name in ("run", "nothing", "spin")
         )
 
@@ -534,3 +535,35 @@ def test_a_struct_that_c_reads_goes_when_nobody_has_it() -> None:
     gone = declare()
     gc.collect()
     assert gone() is None
+
+
+@needs_c
+def test_a_call_of_numbers_writes_no_python_until_c_does_not_take_an_argument(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    render_guest = _trampoline_py.render_guest
+    rendered: list[str] = []
+
+    def render(plan: Plan, native_guard: bool) -> Any:
+        rendered.append(plan.name)
+        return render_guest(plan, native_guard)
+
+    monkeypatch.setattr("hostmod._trampoline_py.guest.render_guest", render)
+    text = '(module (func (export "add") (param i32 i32) (result i32) (i32.add (local.get 0) (local.get 1))))'
+    engine = wasmtime.Engine()
+    store = wasmtime.Store(engine)
+    function: Any = wasmtime.Instance(store, wasmtime.Module(engine, text), []).exports(store)["add"]
+    plan = Plan(
+        "Guest", "add", (Slot("a", INT32, 0), Slot("b", INT32, 1)), (Slot("result", INT32, 0),), False, False
+    )
+    thunk = native.GuestThunk(plan)
+    add = thunk.caller(store, function)
+    assert [add(number, 1) for number in range(3)] == [1, 2, 3]
+    assert rendered == []
+    for _ in range(3):
+        with pytest.raises(ConversionError, match=r"Guest\.add\(b\): 'x' \(str\), expected Int32"):
+            add(1, "x")
+        with pytest.raises(TypeError, match="missing 1 required positional argument"):
+            add(1)
+    assert thunk.caller(store, function)(2, 40) == 42
+    assert rendered == ["add"]

@@ -108,6 +108,7 @@ class FunctionModule:
         self._errors: ErrnoTable = MappingProxyType(dict(checked_errors(where, errors or {})))
         self._functions: dict[str, Function] = {}
         self._linkages: dict[str, _Linkage] = {}
+        self._agreed: weakref.WeakSet[wasmtime.Module] = weakref.WeakSet()
 
     @property
     def functions(self) -> Functions:
@@ -142,6 +143,7 @@ class FunctionModule:
         plan = plan_of(function, self.name, name, method=False, errors=self._errors, frame=caller_frame(2))
         self._functions[name] = Function(check_host_results(plan), function, has_self=False)
         self._linkages.clear()
+        self._agreed.clear()
         return function
 
     def with_functions(self, functions: Functions) -> FunctionModule:
@@ -188,6 +190,11 @@ def name_of(host: Host) -> str:
 def functions_of(host: Host) -> Functions:
     """Return what a host module offers by name, whatever an instance keeps in an attribute `functions`."""
     return type(host).functions if isinstance(host, HostModule) else host.functions
+
+
+def _declaration(host: Host) -> type[HostModule] | FunctionModule:
+    """Return what a host's functions are declared in: an instance may have attributes of any name."""
+    return type(host) if isinstance(host, HostModule) else host
 
 
 def link_host(
@@ -494,37 +501,45 @@ def core_signature(type_: wasmtime.FuncType) -> str:
     return signature(core_names(type_.params), core_names(type_.results))
 
 
-def core_names(types: Iterable[wasmtime.ValType]) -> list[str]:
-    """Spell value types as the text format does."""
-    return [_wasmtime.core_name(each) for each in types]
+core_names = _wasmtime.core_names
+"""Spells value types as the text format does."""
+
+
+def spell_type(each: _wasmtime.Extern) -> str:
+    """Spell the type of an import or export as messages do: a core signature, or the kind of another thing."""
+    return signature(*each.core_types) if each.kind == "func" else f"a {each.kind}"
 
 
 def mismatches(module: wasmtime.Module, hosts: Iterable[Host]) -> list[Mismatch]:
-    """Compare what a guest imports with what hosts of those module names offer."""
-    offered = {name_of(host): functions_of(host) for host in hosts}
+    """Compare what a guest imports with what hosts of those module names offer.
+
+    That a module and a host agree is found out once, and remembered by the host for as long as there is the module.
+    """
+    new = [host for host in hosts if module not in _declaration(host)._agreed]
+    if not new:
+        return []
+    unknown = {name_of(host): _declaration(host) for host in new}
     found: dict[tuple[str, str, str], Mismatch] = {}
-    for each in module.imports:
-        functions = offered.get(each.module)
-        name = each.name or ""
-        if functions is None:
-            continue
-        wanted = (
-            core_signature(each.type) if isinstance(each.type, wasmtime.FuncType) else f"a {_kind(each.type)}"
-        )
-        function = served(functions, name)
-        if function is None:
-            close_to = [
-                known
-                for known in functions
-                if known.lower().replace("_", "") == name.lower().replace("_", "")
-            ]
-            advice = f'write @function("{name}")' + (f" above {close_to[0]}" if close_to else "")
-            found[each.module, name, wanted] = Mismatch(each.module, name, wanted, None, advice)
-        elif function.plan.signature != wanted:
-            advice = f"declared {declared(function)}"
-            found[each.module, name, wanted] = Mismatch(
-                each.module, name, wanted, function.plan.signature, advice
-            )
+    for each in _wasmtime.imports_of(module):
+        if each.module in unknown:
+            functions = unknown[each.module].functions
+            spelled = spell_type(each)
+            function = served(functions, each.name)
+            if function is None:
+                near = each.name.lower().replace("_", "")
+                close_to = [known for known in functions if known.lower().replace("_", "") == near]
+                advice = f'write @function("{each.name}")' + (f" above {close_to[0]}" if close_to else "")
+                found[each.module, each.name, spelled] = Mismatch(
+                    each.module, each.name, spelled, None, advice
+                )
+            elif function.plan.signature != spelled:
+                found[each.module, each.name, spelled] = Mismatch(
+                    each.module, each.name, spelled, function.plan.signature, f"declared {declared(function)}"
+                )
+    differing = {name for name, _, _ in found}
+    for name, declaration in unknown.items():
+        if name not in differing:
+            declaration._agreed.add(module)
     return list(found.values())
 
 
@@ -537,10 +552,6 @@ def declared(function: Function) -> str:
     if function.plan.optional:
         results = f"Optional[{results}]" if results else "Error"
     return f"({params}) -> {results or 'None'}"
-
-
-def _kind(type_: object) -> str:
-    return type(type_).__name__.removesuffix("Type").lower()
 
 
 def check(module: wasmtime.Module, *hosts: Host) -> None:

@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import inspect
 import struct
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from types import FrameType, MappingProxyType
@@ -206,6 +207,8 @@ class Declaration:
 
     _bound: ClassVar[ContextVar[Any]]
     _linkages: ClassVar[dict[str, Any]]
+    _agreed: ClassVar[weakref.WeakSet[Any]]
+    """Modules whose imports from this one are known to be what it offers."""
     _reserved: ClassVar[frozenset[str]] = frozenset()
 
     def __init_subclass__(
@@ -230,6 +233,7 @@ class Declaration:
         if errors is not None:
             cls.errors = MappingProxyType({**cls.errors, **checked_errors(cls.__name__, errors)})
         cls._linkages = {}
+        cls._agreed = weakref.WeakSet()
         cls._bound = ContextVar(f"{cls.__name__} bound to this call")
         cls.functions = MappingProxyType(dict(cls._collect(caller_frame(_depth_of_class_statement()))))
 

@@ -47,6 +47,27 @@ caller_context = _function(_keeping, "wasmtime_caller_context", _pointer, _point
 caller_export_get = _function(
     _keeping, "wasmtime_caller_export_get", ctypes.c_bool, _pointer, ctypes.c_char_p, _word, _pointer
 )
+instance_export_get = _function(
+    _keeping,
+    "wasmtime_instance_export_get",
+    ctypes.c_bool,
+    _pointer,
+    _pointer,
+    ctypes.c_char_p,
+    _word,
+    _pointer,
+)
+instance_export_nth = _function(
+    _keeping,
+    "wasmtime_instance_export_nth",
+    ctypes.c_bool,
+    _pointer,
+    _pointer,
+    _word,
+    _pointer,
+    _pointer,
+    _pointer,
+)
 memory_data = _function(_keeping, "wasmtime_memory_data", _pointer, _pointer, _pointer)
 memory_data_size = _function(_keeping, "wasmtime_memory_data_size", _size, _pointer, _pointer)
 memory_type = _function(_keeping, "wasmtime_memory_type", _pointer, _pointer, _pointer)

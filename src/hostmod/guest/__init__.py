@@ -3,6 +3,7 @@
 from hostmod.guest.declared import GuestModule, export
 from hostmod.guest.exports import Exports, export_caller
 from hostmod.guest.instance import Guest, instantiate
+from hostmod.guest.interface import Interface, interface_of
 from hostmod.guest.memory import GuestMemory
 from hostmod.guest.source import Source, compile_bytes, load, read
 
@@ -11,11 +12,13 @@ __all__ = [
     "Guest",
     "GuestMemory",
     "GuestModule",
+    "Interface",
     "Source",
     "compile_bytes",
     "export",
     "export_caller",
     "instantiate",
+    "interface_of",
     "load",
     "read",
 ]
