@@ -17,6 +17,7 @@ from hostmod.module import (
     F,
     Function,
     Functions,
+    Linkages,
     Option,
     checked_errors,
     configure,
@@ -107,7 +108,7 @@ class FunctionModule:
         where = f"hostmod.module({name!r})"
         self._errors: ErrnoTable = MappingProxyType(dict(checked_errors(where, errors or {})))
         self._functions: dict[str, Function] = {}
-        self._linkages: dict[str, _Linkage] = {}
+        self._linkages = Linkages()
 
     @property
     def functions(self) -> Functions:
