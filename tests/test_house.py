@@ -55,6 +55,7 @@ INSIDE = {
         "structures": "",
         "library": "",
         "signatures": "structures",
+        "handlers": "library",
         "linkers": "library",
         "references": "library",
         "traps": "structures library",
@@ -80,13 +81,14 @@ INSIDE = {
         "guest": "frames values guest_source",
     },
     "guest": {
-        "source": "",
+        "engines": "",
+        "source": "engines",
         "memory": "",
         "exports": "",
         "arguments": "memory exports",
         "declared": "memory arguments",
         "agreement": "",
-        "instance": "source memory exports agreement",
+        "instance": "source memory exports agreement engines",
     },
 }
 """Who may import whom inside the packages that a call goes through; `__init__`, their face, has any of them."""

@@ -6,6 +6,7 @@ into a guest do what hostmod's do (`entries`), and makes its ways to change a st
 
 from hostmod._wasmtime import changes
 from hostmod._wasmtime.entries import entries_raise_original
+from hostmod._wasmtime.handlers import check as check_handlers
 from hostmod._wasmtime.library import (
     CALLBACK,
     address_argument,
@@ -66,6 +67,7 @@ __all__ = [
     "caller_context",
     "caller_export_get",
     "changes",
+    "check_handlers",
     "context_address",
     "core_name",
     "define_callback",

@@ -7,8 +7,10 @@ from typing import Self
 
 import wasmtime
 
+from hostmod import _wasmtime
 from hostmod.errors import Exit, LinkError, Mismatch, StoreBusyError, ViewEscapedError, listed
 from hostmod.guest.agreement import check_engines, check_unshared, mixed, no_memory
+from hostmod.guest.engines import new_engine
 from hostmod.guest.exports import Exports
 from hostmod.guest.memory import GuestMemory
 from hostmod.guest.source import Source, load
@@ -126,12 +128,12 @@ def instantiate(
             linker and module are of several engines, or the guest imports a memory that threads share.
     """
     check_engines(engine, store, linker)
+    own_engine = engine is None and store is None and linker is None
     if engine is None:
-        engine = (
-            store.engine if store is not None else linker.engine if linker is not None else wasmtime.Engine()
-        )
+        engine = store.engine if store is not None else linker.engine if linker is not None else new_engine()
         if isinstance(source, wasmtime.Module):
             source = _for_engine(source, engine)
+    _wasmtime.check_handlers(own_engine)
     module = load(source, engine)
     stack = contextlib.ExitStack()
     with contextlib.ExitStack() as undo:

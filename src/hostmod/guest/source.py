@@ -8,6 +8,7 @@ from pathlib import Path
 import wasmtime
 
 from hostmod.errors import GuestFileError
+from hostmod.guest.engines import compile_module, new_engine
 
 Source = str | bytes | bytearray | os.PathLike[str] | wasmtime.Module
 """What a guest can be loaded from: a path, bytes, text that starts with ``(module``, or a compiled module."""
@@ -24,17 +25,18 @@ def load(source: Source, engine: wasmtime.Engine | None = None) -> wasmtime.Modu
     Raises:
         FileNotFoundError: there is no such file.
         GuestFileError: it is no WebAssembly module.
+        LinkError: this is a forked child, and the engine's compiler would wait for threads of the parent.
     """
     if isinstance(source, wasmtime.Module):
         return source
     name, data = read(source)
-    return compile_bytes(name, data, engine or wasmtime.Engine())
+    return compile_bytes(name, data, engine or new_engine())
 
 
 def compile_bytes(name: str, data: bytes, engine: wasmtime.Engine) -> wasmtime.Module:
     """Compile what `read` gave; GuestFileError if it is not valid."""
     try:
-        return wasmtime.Module(engine, data if data[:4] == b"\0asm" else data.decode())
+        return compile_module(engine, data if data[:4] == b"\0asm" else data.decode())
     except wasmtime.WasmtimeError as error:
         raise GuestFileError(name, f"it does not compile: {error}") from error
 
