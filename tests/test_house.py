@@ -55,6 +55,7 @@ INSIDE = {
         "structures": "",
         "library": "",
         "signatures": "structures",
+        "handlers": "library",
         "linkers": "library",
         "references": "library",
         "traps": "structures library",
@@ -81,14 +82,15 @@ INSIDE = {
         "guest": "frames values guest_source",
     },
     "guest": {
-        "source": "",
+        "engines": "",
+        "source": "engines",
         "memory": "",
         "interface": "",
         "exports": "interface",
         "arguments": "memory exports",
         "declared": "memory interface arguments",
         "agreement": "",
-        "instance": "source memory interface exports agreement",
+        "instance": "source memory interface exports agreement engines",
     },
 }
 """Who may import whom inside the packages that a call goes through; `__init__`, their face, has any of them."""

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import wasmtime
 
-from hostmod.guest import compile_bytes, read
+from hostmod.guest import compile_bytes, new_engine, read
 from hostmod.link import Host, core_names, core_signature, declared, functions_of, mismatches, name_of
 from hostmod.module import served
 
@@ -94,7 +94,7 @@ def inspect(
     """
     name, data = read(source)
     if module is None:
-        module = compile_bytes(name, data, wasmtime.Engine())
+        module = compile_bytes(name, data, new_engine())
     binary = data if data[:4] == b"\0asm" else bytes(wasmtime.wat2wasm(data.decode()))
     found = Inspection(
         source=name,

@@ -13,10 +13,12 @@ import wasmtime
 from hostmod import _wasmtime, trampoline
 from hostmod.errors import DeclarationError, ErrnoTable, LinkError, Mismatch, UnboundError, shown
 from hostmod.module import (
+    Agreed,
     Declaration,
     F,
     Function,
     Functions,
+    Linkages,
     Option,
     checked_errors,
     configure,
@@ -107,8 +109,8 @@ class FunctionModule:
         where = f"hostmod.module({name!r})"
         self._errors: ErrnoTable = MappingProxyType(dict(checked_errors(where, errors or {})))
         self._functions: dict[str, Function] = {}
-        self._linkages: dict[str, _Linkage] = {}
-        self._agreed: weakref.WeakSet[wasmtime.Module] = weakref.WeakSet()
+        self._linkages = Linkages()
+        self._agreed = Agreed()
 
     @property
     def functions(self) -> Functions:

@@ -5,7 +5,8 @@ into a store do what hostmod's do (`patches`).
 """
 
 from hostmod._wasmtime import patches, stack, store, views
-from hostmod._wasmtime.engine import new_engine
+from hostmod._wasmtime.engine import fitting
+from hostmod._wasmtime.handlers import check as check_handlers
 from hostmod._wasmtime.instances import export_of, exports_in_order, instantiate
 from hostmod._wasmtime.library import (
     CALLBACK,
@@ -60,6 +61,7 @@ __all__ = [
     "bytes_argument",
     "caller_context",
     "caller_export_get",
+    "check_handlers",
     "context_of",
     "core_name",
     "core_names",
@@ -72,6 +74,7 @@ __all__ = [
     "externref_from_raw",
     "externrefs_to_raw",
     "failure",
+    "fitting",
     "func_call_unchecked",
     "func_call_unchecked_held",
     "function_type",
@@ -82,7 +85,6 @@ __all__ = [
     "memory_data",
     "memory_data_size",
     "memory_identity",
-    "new_engine",
     "owns",
     "patches",
     "prepared_data_size",

@@ -29,18 +29,16 @@ _STACK = "_hostmod_max_wasm_stack"
 _MOVES = "_hostmod_memories_move"
 
 
-def new_engine() -> wasmtime.Engine:
-    """Make an engine for a caller that brings none; on a thread with a small stack, one that fits it."""
+def fitting() -> wasmtime.Config | None:
+    """Return a Config for an engine that fits this thread's stack, or None where wasmtime's own does."""
     left = stack.left()
     if left >= WASM_STACK + 2 * stack.MARGIN:
-        return wasmtime.Engine()
+        return None
     size = max((left - stack.MARGIN) // 2, SMALLEST)
     config = wasmtime.Config()
     ffi.wasmtime_config_max_wasm_stack_set(config.ptr(), size)
     note_stack(config, size)
-    engine = wasmtime.Engine(config)
-    vars(engine)[_MOVES] = ctypes.sizeof(ctypes.c_void_p) < 8  # as wasmtime's own
-    return engine
+    return config
 
 
 def note_stack(config: wasmtime.Config, size: int) -> None:

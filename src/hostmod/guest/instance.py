@@ -11,6 +11,7 @@ import wasmtime
 from hostmod import _wasmtime
 from hostmod.errors import Exit, LinkError, Mismatch, StoreBusyError, listed
 from hostmod.guest.agreement import check_engines, check_unshared, mixed, no_memory
+from hostmod.guest.engines import new_engine
 from hostmod.guest.exports import Exports
 from hostmod.guest.interface import Interface, interface_of
 from hostmod.guest.memory import GuestMemory, closed
@@ -137,13 +138,15 @@ def instantiate(
     """
     _wasmtime.verify()
     check_engines(engine, store, linker)
+    own_engine = engine is None and store is None and linker is None
     if engine is None:
         given = linker if store is None else store
         engine = None if given is None else given.engine
         if isinstance(source, wasmtime.Module):
             source, engine = for_engine(source, engine)
         elif engine is None:
-            engine = _wasmtime.new_engine()
+            engine = new_engine()
+    _wasmtime.check_handlers(own_engine)
     module = load(source, engine)
     interface = interface_of(module)
     owned: list[HostModule] = []

@@ -27,6 +27,13 @@ _CROSSING = frozenset({"load_value", "store_value", "load_object", "store_object
 """What a subclass overrides if its values cross in another way."""
 
 
+class Layout(Struct):
+    """A `struct.Struct` that pickles."""
+
+    def __reduce__(self) -> tuple[type[Layout], tuple[str]]:
+        return Layout, (self.format,)
+
+
 class GuestType(Generic[T]):
     """How values of one annotation cross between guest and host.
 
@@ -112,6 +119,13 @@ class GuestType(Generic[T]):
     def __hash__(self) -> int:
         # Of what every one has: the other attributes may be such as cannot be hashed.
         return hash((type(self), self.name))
+
+    def __getstate__(self) -> object:
+        # Without what C code has made of it: that is made again where it is needed.
+        state: Any = super().__getstate__()
+        plain, slots = state if isinstance(state, tuple) else (state, None)
+        plain = {name: value for name, value in (plain or {}).items() if name != "_native"}
+        return plain if slots is None else (plain, slots)
 
     def _state(self) -> dict[str, object]:
         """What makes two guest types of one class the same."""

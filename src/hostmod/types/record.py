@@ -52,7 +52,10 @@ class StructType(GuestType[Any]):
         "align",
         "layout",
         "initializer",
+        "load_object",
+        "store_object",
         "_load",
+        "_offsets",
         "_store",
     }
     result = "take an out: Pointer parameter and store the struct through it"
@@ -74,6 +77,7 @@ class StructType(GuestType[Any]):
             offset += type_.size
             align = max(align, type_.align)
         self.fields = tuple(placed)
+        self._offsets = {field.name: field.offset for field in placed}
         self.initializer = initializer
         self.align = align
         self.size = -(-offset // align) * align
@@ -81,10 +85,13 @@ class StructType(GuestType[Any]):
 
     def offsetof(self, name: str) -> int:
         """Offset of a field in bytes; KeyError if there is none of that name."""
-        for field in self.fields:
-            if field.name == name:
-                return field.offset
-        raise KeyError(name)
+        return self._offsets[name]
+
+    def __getstate__(self) -> object:
+        return self.cls, [(field.name, field.type) for field in self.fields], self.initializer
+
+    def __setstate__(self, state: tuple[type, list[tuple[str, GuestType[Any]]], object]) -> None:
+        self.__init__(*state)  # type: ignore[misc]  # what reads and writes it is generated anew
 
     def load_object(self, memory: Memory, offset: int) -> Any:
         return self._load(memory, offset)
