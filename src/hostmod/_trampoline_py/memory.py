@@ -83,7 +83,7 @@ class CallMemory(Memory):
     def view(self, offset: int, length: int) -> memoryview:
         return self._elements(offset, length, "B")
 
-    def _elements(self, offset: int, length: int, format: str) -> memoryview:
+    def _elements(self, offset: int, length: int, format: str, /) -> memoryview:
         end = self.end(offset, length)
         views = self._views
         if views is None or views.ended:

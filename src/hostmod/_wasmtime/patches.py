@@ -106,13 +106,13 @@ def _caller_get(self: wasmtime.Caller, name: str) -> Any:
 _original_caller_get = wasmtime.Caller.get
 
 
-@functools.wraps(wasmtime.Linker.define_module)
 def _define_module(self: wasmtime.Linker, store: Any, name: str, module: wasmtime.Module) -> None:
     with Entry(store):  # it runs a start function
         _original_define_module(self, store, name, module)
 
 
 _original_define_module = wasmtime.Linker.define_module
+_define_module.__doc__ = _original_define_module.__doc__
 
 
 def _set_limits(self: wasmtime.Store, *arguments: Any, **keywords: Any) -> None:

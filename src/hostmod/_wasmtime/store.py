@@ -102,8 +102,7 @@ class Guard:
         A signal's exception can come between the two, and its traceback keep what was handed.
         """
         if self.handed is not None and self.claim.get(0) == get_ident():
-            reference, self.handed = self.handed, None
-            handed = None if reference is None else reference()
+            handed, self.handed = self.handed(), None
             if handed is not None:
                 handed.pointer = None
 
