@@ -785,7 +785,12 @@ def test_making_a_struct_takes_a_time_that_is_linear_in_its_fields() -> None:
 def test_a_struct_of_structs_asks_each_once_how_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
     real = StructType._find_inline
-    monkeypatch.setattr(StructType, "_find_inline", lambda self: asked.append(self.name) or real(self))
+
+    def find(self: StructType) -> Any:
+        asked.append(self.name)
+        return real(self)
+
+    monkeypatch.setattr(StructType, "_find_inline", find)
     found: Any = Int32
     for depth in range(10):
         names = {"__annotations__": {"one": found, "two": found}, "__module__": __name__}

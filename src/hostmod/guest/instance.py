@@ -9,7 +9,7 @@ import wasmtime
 
 from hostmod import _wasmtime
 from hostmod.errors import Exit, LinkError, Mismatch, StoreBusyError, ViewEscapedError, listed
-from hostmod.guest.agreement import check_engines, check_unshared, mixed, no_memory
+from hostmod.guest.agreement import check_engines, check_unshared, mixed, no_memory, own_trap
 from hostmod.guest.engines import new_engine
 from hostmod.guest.exports import Exports
 from hostmod.guest.memory import GuestMemory
@@ -64,7 +64,7 @@ class Guest:
 
         Raises:
             LinkError: it exports neither.
-            Whatever else ended it: wasmtime.Trap, or what a host function raised.
+            Whatever else ended it: Trap, or what a host function raised.
         """
         for name in ("_start", "_initialize"):
             if isinstance(self.instance.exports(self.store).get(name), wasmtime.Func):
@@ -126,6 +126,7 @@ def instantiate(
         FileNotFoundError, GuestFileError: as `load`.
         LinkError: with every import that nothing serves, or that is served with another signature. Or engine, store,
             linker and module are of several engines, or the guest imports a memory that threads share.
+        Trap: the guest's start function trapped.
     """
     check_engines(engine, store, linker)
     own_engine = engine is None and store is None and linker is None
@@ -172,6 +173,11 @@ def instantiate(
         _check_all(module, made, linker, store, own_linker)
         try:
             wasm = linker.instantiate(store, module)
+        except wasmtime.Trap as error:
+            found = own_trap(error)
+            if found is None:
+                raise
+            raise found from None
         except wasmtime.WasmtimeError as error:
             refused = mixed(error)
             if refused is None:
