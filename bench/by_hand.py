@@ -114,7 +114,7 @@ def touch_through_unchecked_pointer() -> Side:
     return entering(guests.TOUCH, touch, access_caller=True)
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Stat:
     """A record of 16 bytes in guest memory: two 32-bit integers and a 64-bit one."""
 
@@ -128,9 +128,9 @@ STAT_FORMAT = struct.Struct("<IIQ")
 
 def stat() -> Side:
     """W4."""
-    answer = Stat(1, 2, 3)
 
     def stat(caller: Caller, offset: int) -> int:
+        answer = Stat(1, 2, 3)
         data = STAT_FORMAT.pack(answer.inode, answer.kind, answer.size)
         memory_of(caller).write(caller, data, offset)
         return 0
@@ -222,6 +222,28 @@ def link() -> Side:
     return repeating(linked(engine, Module(engine, guests.IMPORTER)))
 
 
+def fresh() -> Side:
+    """W7."""
+    engine = Engine()
+    module = Module(engine, guests.ADD)
+
+    def add(a: int, b: int) -> int:
+        return a + b
+
+    def side(n: int) -> int:
+        result = 0
+        for _ in repeat(None, n):
+            with Store(engine) as store, Linker(engine) as linker:
+                signature = FuncType([ValType.i32(), ValType.i32()], [ValType.i32()])
+                linker.define_func(guests.HOST, "add", signature, add)
+                run = linker.instantiate(store, module).exports(store)["run"]
+                assert isinstance(run, Func)
+                result = run(store, 1)
+        return result
+
+    return side
+
+
 def link_with_kept_signatures() -> Side:
     """W6 with each `FuncType` made once and kept."""
     engine = Engine()
@@ -247,6 +269,7 @@ YARDSTICKS: Mapping[str, Callable[[], Side]] = {
     "W4": stat,
     "W5": guest_add,
     "W6": link,
+    "W7": fresh,
 }
 OTHER_WAYS: Mapping[str, tuple[str, Callable[[], Side]]] = {
     "raw pointer, bounds checked": ("W3", touch_through_pointer),

@@ -52,7 +52,7 @@ def loop(name: str, arguments: Sequence[str], results: Sequence[str] = (), *, ch
     """
 
 
-#: W1 to W4. What `run` returns shows that the host did its work.
+#: W1 to W4; W7 makes a fresh one of ADD for each operation. What `run` returns shows that the host did its work.
 ADD = loop("add", ["i32.const 2", "i32.const 40"], ["i32"])
 LENGTH = loop("length", [f"i32.const {TEXT_AT}", f"i32.const {len(TEXT)}"], ["i32"])
 TOUCH = loop(

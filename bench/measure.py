@@ -21,7 +21,7 @@ class Effort:
     seconds: float
 
 
-#: A number per side within a few per cent on a busy two-core machine; the six yardsticks take about 20 s.
+#: A number per side within a few per cent on a busy two-core machine; the seven yardsticks take about 20 s.
 FULL = Effort(rounds=150, seconds=0.003)
 #: Enough to see that everything runs; the numbers mean nothing.
 QUICK = Effort(rounds=3, seconds=0.0005)

@@ -9,6 +9,7 @@ from typing import cast
 
 from wasmtime import Engine, Func, Instance, Linker, Module, Store
 
+import hostmod
 from bench import by_hand, guests
 from bench.measure import Side
 from hostmod import FunctionModule, GuestModule, HostModule, export, function
@@ -25,10 +26,7 @@ class Stat:
 
 
 class Work(HostModule, name=guests.HOST):
-    """What the guests of W1 to W4 import."""
-
-    def __init__(self) -> None:
-        self.answer = Stat(1, 2, 3)
+    """What the guests of W1 to W4, and of W7, import."""
 
     @function
     def add(self, a: Int32, b: Int32) -> Int32:
@@ -49,7 +47,7 @@ class Work(HostModule, name=guests.HOST):
     @function
     def stat(self, out: Pointer[Stat]) -> Error:
         """W4."""
-        out.store(self.answer)
+        out.store(Stat(1, 2, 3))
 
 
 class Calculator(GuestModule):
@@ -154,6 +152,22 @@ def link() -> Side:
     return by_hand.repeating(linked(engine, Module(engine, guests.IMPORTER)))
 
 
+def fresh() -> Side:
+    """W7."""
+    engine = Engine()
+    module = Module(engine, guests.ADD)
+    host = Work()
+
+    def side(n: int) -> int:
+        result = 0
+        for _ in repeat(None, n):
+            with hostmod.instantiate(module, host, engine=engine) as guest:
+                result = guest.exports.run(1)
+        return result
+
+    return side
+
+
 YARDSTICKS: Mapping[str, Callable[[], Side]] = {
     "W1": lambda: entering(guests.ADD, Work()),
     "W2": lambda: entering(guests.LENGTH, Work()),
@@ -161,6 +175,7 @@ YARDSTICKS: Mapping[str, Callable[[], Side]] = {
     "W4": lambda: entering(guests.STAT, Work()),
     "W5": guest_add,
     "W6": link,
+    "W7": fresh,
 }
 
 #: How the GIL is treated while a guest runs: W1 for each way, entered through hostmod.

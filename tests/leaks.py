@@ -243,7 +243,7 @@ def guest_call(twin: Any, case: str) -> tuple[Callable[[], None], list[Any]]:
     def declared(a: Int32, b: Annotated[float, twins.FLOAT64], c: Bool) -> Optional[Int32]: ...
 
     plan = plan_of(declared, "Guest", "f", method=False)
-    caller = twin.guest_caller(plan, store, function, None)
+    caller = twin.GuestThunk(plan).caller(store, function)
     arguments: tuple[Any, ...] = {
         "a call": (1, 2.0, False),
         "an errno": (1, 2.0, True),

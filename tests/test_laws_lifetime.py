@@ -275,6 +275,7 @@ INSTANCES = 100_000
 """Instances made and dropped by the test below: a forgotten one of a few bytes would show."""
 
 
+@pytest.mark.slow
 def test_instances_that_come_and_go_leave_nothing_behind() -> None:
     grown, objects = map(int, run_apart(MEMORY, str(INSTANCES)).split())
     assert grown < 4 << 20, f"{grown / INSTANCES:.0f} bytes an instance"

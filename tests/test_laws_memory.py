@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import pytest
 import wasmtime
+from versions import moves
 from wat import passing, run_apart
 
 import hostmod
@@ -873,6 +874,7 @@ for how in sys.argv[1:]:
 """
 
 
+@moves
 def test_no_view_shows_where_a_memory_was_before_it_moved() -> None:
     ways = [
         "hostmod",

@@ -459,6 +459,7 @@ guest.close()
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["wasmtime", "hostmod", "wasmtime under a view", "hostmod under a view"])
 def test_interrupts_leave_a_store_as_it_was(way: str) -> None:
     assert run_apart(STORM, way) == "0 0\n"

@@ -654,7 +654,7 @@ class Host:
         exports = linker.instantiate(self.store, module).exports(self.store)
         self.raw = Raw(self.store, exports["run"], plan)  # type: ignore[arg-type]  # a Func
         grow = Plan("Guest", "grow", (), (), False, False)
-        self.grow = twin.guest_caller(grow, self.store, exports["grow"], None)
+        self.grow = twin.GuestThunk(grow).caller(self.store, exports["grow"])
         found: Any = given or exports["other" if place == "hidden" else "memory"]
         self.memory = GuestMemory(self.store, found)
         self.memory.write(0, content)
@@ -841,8 +841,8 @@ class Guest:
         instance = wasmtime.Instance(self.store, wasmtime.Module(ENGINE, text), [])
         exports = instance.exports(self.store)
         self.memory = GuestMemory(self.store, exports["memory"])  # type: ignore[arg-type]  # a Memory
-        self.reset = twin.guest_caller(
-            Plan("Guest", "reset", (), (), False, False), self.store, exports["reset"], None
+        self.reset = twin.GuestThunk(Plan("Guest", "reset", (), (), False, False)).caller(
+            self.store, exports["reset"]
         )
         # GuestModule makes the memory that arguments are copied into, for whichever trampoline is the active one.
         module: Any = type("Guest", (GuestModule,), {})
@@ -851,7 +851,7 @@ class Guest:
         class Taking:
             NAME = "taking"
 
-            guest_caller = staticmethod(twin.guest_caller)
+            GuestThunk = twin.GuestThunk
 
         module.exports = {"f": plan}
         active = trampoline.active

@@ -104,6 +104,7 @@ static struct {
     void (*externref_from_raw)(void *context, uint32_t raw, void *root);
     uint32_t (*externref_to_raw)(void *context, const void *root);
     void (*externref_unroot)(void *root);
+    void (*externref_unroot_in)(void *context, void *root); /* until wasmtime 37, in its place */
     void *(*linker_define)(void *linker, const char *module, size_t module_length, const char *name, size_t name_length,
                            const void *type, void *callback, void *env, void (*finalizer)(void *));
 } wt;
@@ -156,6 +157,7 @@ enum {
     END_MOVING,     /* (set, where): raises if something in the set cannot be ended */
     GUARD,          /* (context) -> Guard or None */
     WATCH,          /* (context, view): has the store refuse to run its guest while the view is there */
+    NESTED,         /* (): raises */
     STACK,          /* (where, left, need): raises */
     CALLER,         /* (memory, address) -> Caller */
     REFERENCE,      /* (context, address of a root) -> object */
@@ -169,7 +171,7 @@ enum {
 
 static const char *const helper_names[HELPER_COUNT] = {
     "load", "store",  "fault",  "invalid_string", "missing",   "stale",      "elsewhere", "bad_none", "bad_tuple",
-    "errno", "trap", "escaped", "moves", "end_moving", "guard", "watch", "stack", "caller", "reference", "make_root", "fail", "busy",
+    "errno", "trap", "escaped", "moves", "end_moving", "guard", "watch", "nested", "stack", "caller", "reference", "make_root", "fail", "busy",
     "raise_errno", "raised",
 };
 static PyObject *helpers[HELPER_COUNT];
@@ -197,6 +199,13 @@ static PyObject *ask(int helper, const char *format, ...) {
     PyObject *result = PyObject_CallObject(helpers[helper], tuple);
     Py_DECREF(tuple);
     return result;
+}
+
+static inline void unroot(void *context, root_t *root) {
+    if (wt.externref_unroot_in != NULL)
+        wt.externref_unroot_in(context, root);
+    else
+        wt.externref_unroot(root);
 }
 
 /* Ask for an exception to be raised; returns NULL always. */
@@ -934,25 +943,29 @@ typedef struct Guard {
     PyObject *moving;      /* a set of what shows memory that can move, or NULL */
     PyObject *windows;     /* a dict of windows on its memories, or NULL */
     PyObject *record;      /* the wasmtime_context_t, as ctypes has it */
+    struct Handed *handed; /* a context that this thread was handed and has not passed to wasmtime yet; borrowed */
     struct Guard *outside; /* in `inside`, the one that this thread has entered before */
 } Guard;
 
 static PyTypeObject GuardType;
 
-static THREAD_LOCAL Guard *inside; /* the stores that this thread is inside, the last first */
+static THREAD_LOCAL Guard *inside;       /* the stores that this thread is inside, the last first */
+static THREAD_LOCAL Py_ssize_t entered; /* how many times it has entered one and not left */
+static void take_back(Guard *self);
 
 typedef struct Call Call;
 static THREAD_LOCAL Call *showing; /* calls under way that have handed out views of memory that can move */
 static bool end_showing(unsigned long long context, PyObject *where);
 
 static void guard_leave(Guard *self) {
+    entered--;
     if (--self->depth > 0)
         return;
     Guard **link = &inside;
     while (*link != NULL && *link != self)
         link = &(*link)->outside;
     if (*link == NULL)
-        return; /* it was handed to another thread, which cannot leave for this one: it stays claimed */
+        return; /* let go in another thread, which cannot leave for this one: it stays claimed */
     *link = self->outside;
     store_owner(&self->owner, 0);
 }
@@ -962,6 +975,10 @@ static void guard_leave(Guard *self) {
 static bool guard_enter(Guard *self, PyObject *where, bool runs) {
     unsigned long thread = PyThread_get_thread_ident();
     bool first = load_owner(&self->owner) != thread;
+    if (!first && self->handed != NULL) {
+        take_back(self);
+        first = self->depth == 0;
+    }
     if (runs) {
         if (stack_low == 0)
             stack_low = find_stack_low();
@@ -983,6 +1000,7 @@ static bool guard_enter(Guard *self, PyObject *where, bool runs) {
         inside = self;
     }
     self->depth++;
+    entered++;
     if (runs) {
         self->entries++;
         bool fine = showing == NULL || end_showing(self->context, where);
@@ -1051,10 +1069,24 @@ static PyObject *guard_windows(Guard *self, void *unused) {
     return Py_XNewRef(self->windows);
 }
 
+/* settle(): leave for a context that this thread was handed and never passed to wasmtime: an exception came in between. */
+static PyObject *guard_settle(Guard *self, PyObject *unused) {
+    (void)unused;
+    if (self->handed != NULL && load_owner(&self->owner) == PyThread_get_thread_ident())
+        take_back(self);
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef guard_methods[] = {
+    {"settle", (PyCFunction)guard_settle, METH_NOARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
 /* Whether the calling thread is inside, and nothing has to end before its guest runs: then there is no need to enter. */
 static PyObject *guard_inside(Guard *self, void *unused) {
     (void)unused;
-    return PyBool_FromLong(load_owner(&self->owner) == PyThread_get_thread_ident() && showing == NULL &&
+    return PyBool_FromLong(load_owner(&self->owner) == PyThread_get_thread_ident() && self->handed == NULL &&
+                           showing == NULL &&
                            (self->moving == NULL || PySet_GET_SIZE(self->moving) == 0));
 }
 
@@ -1082,6 +1114,7 @@ static PyTypeObject GuardType = {
     .tp_dealloc = (destructor)guard_dealloc,
     .tp_flags = Py_TPFLAGS_DEFAULT,
     .tp_members = guard_members,
+    .tp_methods = guard_methods,
     .tp_getset = guard_getset,
     .tp_new = guard_new,
 };
@@ -1126,22 +1159,57 @@ static PyTypeObject EnteredType = {
 };
 
 /* Stands for a context among the arguments of a C function: `_wasmtime.store.Handed`. */
-typedef struct {
+typedef struct Handed {
     PyObject_HEAD
-    PyObject *pointer;
+    PyObject *pointer; /* a Context with the claim; NULL once it was passed on, or taken back */
+    Guard *guard;
+    PyObject *where;
 } Handed;
+
+static PyObject *context_class; /* `_wasmtime.store.Context` */
+static Py_ssize_t context_entered;
+
+/* Make a pointer to a store's context that is a claim on the store. */
+static PyObject *context_of(Guard *guard, PyObject *where) {
+    if (guard->record == NULL) {
+        PyErr_SetNone(PyExc_TypeError);
+        return NULL;
+    }
+    PyObject *context = PyObject_CallOneArg(context_class, guard->record);
+    Entered *claim = context != NULL ? (Entered *)EnteredType.tp_alloc(&EnteredType, 0) : NULL;
+    if (claim != NULL && guard_enter(guard, where, true)) {
+        claim->guard = (Guard *)Py_NewRef((PyObject *)guard);
+        *slot_at(context, context_entered) = (PyObject *)claim;
+        return context;
+    }
+    Py_XDECREF(claim);
+    Py_XDECREF(context);
+    return NULL;
+}
+
+/* Leave for what was handed and never passed on. A signal's exception can come between the two, and its traceback keep what
+   was handed; only the thread that was handed it can be here. */
+static void take_back(Guard *self) {
+    Handed *handed = self->handed;
+    self->handed = NULL;
+    Py_CLEAR(handed->pointer);
+}
 
 static PyObject *handed_parameter(Handed *self, void *unused) {
     (void)unused;
     PyObject *pointer = self->pointer;
     self->pointer = NULL;
-    if (pointer == NULL)
-        PyErr_SetString(PyExc_RuntimeError, "a store's context was used twice, expected a new one for each call");
-    return pointer;
+    if (self->guard->handed == self)
+        self->guard->handed = NULL;
+    return pointer != NULL ? pointer : context_of(self->guard, self->where); /* used again, or after it was taken back */
 }
 
 static void handed_dealloc(Handed *self) {
+    if (self->guard != NULL && self->guard->handed == self)
+        self->guard->handed = NULL;
     Py_XDECREF(self->pointer);
+    Py_XDECREF(self->guard);
+    Py_XDECREF(self->where);
     Py_TYPE(self)->tp_free((PyObject *)self);
 }
 
@@ -1156,33 +1224,26 @@ static PyTypeObject HandedType = {
     .tp_getset = handed_getset,
 };
 
-static PyObject *context_class; /* `_wasmtime.store.Context` */
-static Py_ssize_t context_entered;
-
 /* hand(guard, where): enter a store for the time of one call into wasmtime, which what is returned is to be an argument of. */
 static PyObject *hand(PyObject *module, PyObject *const *arguments, Py_ssize_t count) {
     (void)module;
     if (!takes(count, 2))
         return NULL;
     Guard *guard = (Guard *)arguments[0];
-    if (Py_TYPE(guard) != &GuardType || guard->record == NULL) {
+    if (Py_TYPE(guard) != &GuardType) {
         PyErr_SetNone(PyExc_TypeError);
         return NULL;
     }
-    PyObject *context = PyObject_CallOneArg(context_class, guard->record);
-    Entered *entered = context != NULL ? (Entered *)EnteredType.tp_alloc(&EnteredType, 0) : NULL;
-    if (entered != NULL && guard_enter(guard, arguments[1], true))
-        entered->guard = (Guard *)Py_NewRef((PyObject *)guard);
-    else
-        Py_CLEAR(entered);
-    Handed *handed = entered != NULL ? (Handed *)HandedType.tp_alloc(&HandedType, 0) : NULL;
+    PyObject *context = context_of(guard, arguments[1]);
+    Handed *handed = context != NULL ? (Handed *)HandedType.tp_alloc(&HandedType, 0) : NULL;
     if (handed == NULL) {
-        Py_XDECREF(entered);
         Py_XDECREF(context);
         return NULL;
     }
-    *slot_at(context, context_entered) = (PyObject *)entered;
     handed->pointer = context;
+    handed->guard = (Guard *)Py_NewRef((PyObject *)guard);
+    handed->where = Py_NewRef(arguments[1]);
+    guard->handed = handed;
     return (PyObject *)handed;
 }
 
@@ -1209,6 +1270,7 @@ struct Call {
     CallMemory *object;  /* the memory as Python sees it, if a parameter needs it */
     PyObject *guest;     /* the Caller parameter */
     PyObject *guests;    /* a list of any more of them */
+    Py_ssize_t entered;  /* as the thread's was when the call began */
     Call *outer;         /* in `showing`, if `shows` */
     bool shows;
     Shown few[INLINE], *shown; /* what it has handed out, `few` while that is enough */
@@ -1372,6 +1434,10 @@ static bool make_room(Call *call) {
 
 /* Hand out `length` bytes of guest memory to Python; they were checked. Returns a new memoryview. */
 static PyObject *hand_out(Call *call, unsigned char *data, Py_ssize_t length, char format, Py_ssize_t step) {
+    if (call->moves && call->entered != entered) {
+        refuse(ask(NESTED, "()")); /* its guest runs again, or is about to: what ends before that has ended */
+        return NULL;
+    }
     if (call->shown_count == call->shown_room && !make_room(call))
         return NULL;
     Guard *guard = guard_at(call->context);
@@ -2173,7 +2239,7 @@ static bool store_references(Call *call, PyObject *objects) {
             next++;
         }
     for (Py_ssize_t at = 0; at < count; at++)
-        wt.externref_unroot(&roots[at]);
+        unroot(context, &roots[at]);
     if (roots != few)
         PyMem_Free(roots);
     return fine;
@@ -2349,10 +2415,11 @@ static bool run(Call *call, const Served *served, PyObject **returned) {
     PyObject **arguments = all + (receiver != NULL ? 2 : 1);
     bool fine = true;
     root_t some[INLINE];
+    void *context = NULL;
     call->roots = some;
     if (thunk->references > 0) {
         /* Before any object is made: that can run Python's collector, a finalizer, and in it the guest's collector. */
-        void *context = wt.caller_context(call->caller);
+        context = wt.caller_context(call->caller);
         if (thunk->references > INLINE &&
             (call->roots = PyMem_Malloc((size_t)thunk->references * sizeof(root_t))) == NULL) {
             PyErr_NoMemory();
@@ -2371,7 +2438,7 @@ static bool run(Call *call, const Served *served, PyObject **returned) {
         loaded += fine;
     }
     for (Py_ssize_t at = 0; at < thunk->references; at++)
-        wt.externref_unroot(&call->roots[at]);
+        unroot(context, &call->roots[at]);
     if (call->roots != some)
         PyMem_Free(call->roots);
     call->roots = NULL;
@@ -2428,6 +2495,7 @@ static void *serve(const Served *served, void *caller, raw_t *slots) {
     call.slots = slots;
     call.located = false;
     call.moves = false;
+    call.entered = entered;
     call.object = NULL;
     call.guest = NULL;
     call.guests = NULL;
@@ -2771,8 +2839,11 @@ static PyObject *setup(PyObject *self, PyObject *arguments) {
         !take_address(addresses, "wasmtime_trap_new", &wt.trap_new) ||
         !take_address(addresses, "wasmtime_externref_from_raw", &wt.externref_from_raw) ||
         !take_address(addresses, "wasmtime_externref_to_raw", &wt.externref_to_raw) ||
-        !take_address(addresses, "wasmtime_externref_unroot", &wt.externref_unroot) ||
         !take_address(addresses, "wasmtime_linker_define_func_unchecked", &wt.linker_define))
+        return NULL;
+    if (PyDict_GetItemString(addresses, "wasmtime_externref_unroot in a context") != NULL
+            ? !take_address(addresses, "wasmtime_externref_unroot in a context", &wt.externref_unroot_in)
+            : !take_address(addresses, "wasmtime_externref_unroot", &wt.externref_unroot))
         return NULL;
     for (int index = 0; index < HELPER_COUNT; index++) {
         PyObject *helper = PyDict_GetItemString(functions, helper_names[index]);

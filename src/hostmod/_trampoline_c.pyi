@@ -47,6 +47,7 @@ class Guard:
     stack: int
     keeper: Any
     record: Any
+    def settle(self) -> None: ...
     @property
     def inside(self) -> bool: ...
     @property

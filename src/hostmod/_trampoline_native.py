@@ -251,6 +251,10 @@ def _watch(context: int, view: Any) -> None:
         guard.moving.add(views.Kept(weakref.ref(view)))
 
 
+def _nested() -> None:
+    raise views.nested()
+
+
 def _stack(where: str, left: int, need: int) -> None:
     raise stack.refuse(where, left, need)
 
@@ -277,6 +281,7 @@ _HELPERS: dict[str, Any] = {
     "end_moving": stores.end_moving,
     "guard": stores.guard_at,
     "watch": _watch,
+    "nested": _nested,
     "stack": _stack,
     "caller": _caller,
     "reference": references.rooted_object,
@@ -369,37 +374,61 @@ define_all = native.define_all
 _NATIVE_GUEST = ("int", "float", "bool")
 
 
-def guest_caller(
-    plan: Plan,
-    store: Any,
-    function: Any,
-    new_memory: Callable[[], Any] | None,
-    hold: bool = False,
-    lenient: Callable[[Callable[..., Any]], Callable[..., Any]] | None = None,
-) -> Callable[..., Any]:
-    """Make a callable of the plan's parameters that calls `function`, a wasmtime.Func of `store`.
+class GuestThunk(_trampoline_py.GuestThunk):
+    """A plan made ready for calls of guests: in C where it is of numbers, else in Python."""
 
-    `hold` keeps the GIL while the guest runs. A plan with other types than numbers is called through Python.
-    """
-    python = _trampoline_py.guest_caller(plan, store, function, new_memory, hold, lenient)
-    guard = _wasmtime.guard_of(store)
-    if "_Store__context" not in vars(store) or not all(
-        slot.type.code in _NATIVE_GUEST for slot in (*plan.params, *plan.results)
-    ):
-        return python
-    structure = function._func
-    return native.GuestCall(
-        plan.where,
-        python,
-        (store, function),
-        guard,
-        tuple(map(pack, plan.params)),
-        tuple(map(pack, plan.results)),
-        plan.optional,
-        plan.is_tuple,
-        plan.errno_index,
-        plan.words,
-        guard.context,
-        bytes(structure),
-        hold,
-    )
+    __slots__ = ("_packed", "_where")
+
+    def __init__(
+        self, plan: Plan, lenient: Callable[[Callable[..., Any]], Callable[..., Any]] | None = None
+    ) -> None:
+        """Pack `plan`; `lenient` wraps the calls that are made in Python, those that C does not take among them."""
+        super().__init__(plan, lenient)
+        self._where = plan.where
+        self._packed: tuple[tuple[Any, ...], tuple[Any, ...], bool, bool, int, int] | None = None
+        if all(slot.type.code in _NATIVE_GUEST for slot in (*plan.params, *plan.results)):
+            self._packed = (
+                tuple(map(pack, plan.params)),
+                tuple(map(pack, plan.results)),
+                plan.optional,
+                plan.is_tuple,
+                plan.errno_index,
+                plan.words,
+            )
+
+    def caller(
+        self, store: Any, function: Any, new_memory: Callable[[], Any] | None = None, hold: bool = False
+    ) -> Callable[..., Any]:
+        """Make a callable of the plan's parameters, as `_trampoline_py.GuestThunk.caller` does."""
+        if self._packed is None or "_Store__context" not in vars(store):
+            return super().caller(store, function, new_memory, hold)
+        guard = _wasmtime.guard_of(store)
+        return native.GuestCall(
+            self._where,
+            PythonCall(self, store, function, new_memory, hold),
+            None,
+            guard,
+            *self._packed,
+            guard.context,
+            bytes(function._func),
+            hold,
+        )
+
+
+class PythonCall:
+    """The same call in Python, for what C does not take. It is made when it is first needed: most are never."""
+
+    __slots__ = ("_arguments", "_call", "_thunk")
+
+    def __init__(self, thunk: GuestThunk, *arguments: Any) -> None:
+        """Take the arguments of `GuestThunk.caller`."""
+        self._thunk = thunk
+        self._arguments = arguments
+        self._call: Callable[..., Any] | None = None
+
+    def __call__(self, *arguments: Any, **keywords: Any) -> Any:
+        """Call the guest."""
+        call = self._call
+        if call is None:
+            call = self._call = _trampoline_py.GuestThunk.caller(self._thunk, *self._arguments)
+        return call(*arguments, **keywords)

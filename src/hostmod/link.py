@@ -13,10 +13,12 @@ import wasmtime
 from hostmod import _wasmtime, trampoline
 from hostmod.errors import DeclarationError, ErrnoTable, LinkError, Mismatch, UnboundError, shown
 from hostmod.module import (
+    Agreed,
     Declaration,
     F,
     Function,
     Functions,
+    Linkages,
     Option,
     checked_errors,
     configure,
@@ -47,7 +49,6 @@ class HostModule(Declaration):
     """
 
     _reserved = frozenset({"link", "compile", "check", "functions", "name", "errors", "close"})
-    _closed = False
 
     def link(
         self, linker: wasmtime.Linker, *, memory: MemorySpec = "memory", store: wasmtime.Store | None = None
@@ -108,7 +109,8 @@ class FunctionModule:
         where = f"hostmod.module({name!r})"
         self._errors: ErrnoTable = MappingProxyType(dict(checked_errors(where, errors or {})))
         self._functions: dict[str, Function] = {}
-        self._linkages: dict[str, _Linkage] = {}
+        self._linkages = Linkages()
+        self._agreed = Agreed()
 
     @property
     def functions(self) -> Functions:
@@ -143,6 +145,7 @@ class FunctionModule:
         plan = plan_of(function, self.name, name, method=False, errors=self._errors, frame=caller_frame(2))
         self._functions[name] = Function(check_host_results(plan), function, has_self=False)
         self._linkages.clear()
+        self._agreed.clear()
         return function
 
     def with_functions(self, functions: Functions) -> FunctionModule:
@@ -181,14 +184,45 @@ Host = HostModule | type[HostModule] | FunctionModule
 """What functions can be offered from."""
 
 
+def name_of(host: Host) -> str:
+    """Return the module name that guests import from, whatever an instance keeps in an attribute of that name."""
+    return type(host).name if isinstance(host, HostModule) else host.name
+
+
+def functions_of(host: Host) -> Functions:
+    """Return what a host module offers by name, whatever an instance keeps in an attribute `functions`."""
+    return type(host).functions if isinstance(host, HostModule) else host.functions
+
+
+def _declaration(host: Host) -> type[HostModule] | FunctionModule:
+    """Return what a host's functions are declared in: an instance may have attributes of any name."""
+    return type(host) if isinstance(host, HostModule) else host
+
+
+def link_host(
+    host: HostModule | FunctionModule,
+    linker: wasmtime.Linker,
+    memory: MemorySpec = "memory",
+    store: wasmtime.Store | None = None,
+) -> None:
+    """Link a host module, whatever an instance keeps in an attribute `link`. Errors as in `HostModule.link`."""
+    type(host).link(host, linker, memory=memory, store=store)  # type: ignore[arg-type]  # the host is of its type
+
+
 def close(module: Declaration) -> None:
-    """Call a module's `close`, if it has one and this is the first time."""
-    if vars(module).get("_closed", False):
+    """Call a module's `close`, if it has one and this is the first time.
+
+    That of the class: `self.close` may be a price. Where the class has none, a callable of the instance's.
+    """
+    state = vars(module)
+    if state.get("_hostmod_closed", False):
         return
-    module.__dict__["_closed"] = True
-    method = getattr(module, "close", None)
+    state["_hostmod_closed"] = True
+    method = getattr(type(module), "close", None)
     if method is not None:
-        method()
+        method(module)
+    elif callable(state.get("close")):
+        state["close"]()
 
 
 # ------------------------------------------------------------------------------------------------- one linker, defined
@@ -257,6 +291,7 @@ def _define(
     serve: Callable[[Function], Callable[..., Any]] | None = None,
 ) -> None:
     """Define functions in a linker, as methods of `receiver` if there is one, or each as what `serve` makes of it."""
+    _wasmtime.verify()
     if not isinstance(linker, wasmtime.Linker):
         raise LinkError(
             f"link: {shown(linker, '')}, expected a wasmtime.Linker; write wasmtime.Linker(engine)"
@@ -301,7 +336,10 @@ def _linkage_of(
         )
         return found
     if not isinstance(memory, wasmtime.Memory):
-        raise LinkError(f"link: memory={shown(memory, '')}, expected an export's name or a wasmtime.Memory")
+        advice = "; compile the guest without threads" if isinstance(memory, wasmtime.SharedMemory) else ""
+        raise LinkError(
+            f"link: memory={shown(memory, '')}, expected an export's name or a wasmtime.Memory{advice}"
+        )
     if store is None:
         raise LinkError(
             "link: memory= is a wasmtime.Memory, expected its store too; write link(linker, memory=memory, store=store)"
@@ -465,37 +503,45 @@ def core_signature(type_: wasmtime.FuncType) -> str:
     return signature(core_names(type_.params), core_names(type_.results))
 
 
-def core_names(types: Iterable[wasmtime.ValType]) -> list[str]:
-    """Spell value types as the text format does."""
-    return [_wasmtime.core_name(each) for each in types]
+core_names = _wasmtime.core_names
+"""Spells value types as the text format does."""
+
+
+def spell_type(each: _wasmtime.Extern) -> str:
+    """Spell the type of an import or export as messages do: a core signature, or the kind of another thing."""
+    return signature(*each.core_types) if each.kind == "func" else f"a {each.kind}"
 
 
 def mismatches(module: wasmtime.Module, hosts: Iterable[Host]) -> list[Mismatch]:
-    """Compare what a guest imports with what hosts of those module names offer."""
-    offered = {host.name: host.functions for host in hosts}
+    """Compare what a guest imports with what hosts of those module names offer.
+
+    That a module and a host agree is found out once, and remembered by the host for as long as there is the module.
+    """
+    new = [host for host in hosts if module not in _declaration(host)._agreed]
+    if not new:
+        return []
+    unknown = {name_of(host): _declaration(host) for host in new}
     found: dict[tuple[str, str, str], Mismatch] = {}
-    for each in module.imports:
-        functions = offered.get(each.module)
-        name = each.name or ""
-        if functions is None:
-            continue
-        wanted = (
-            core_signature(each.type) if isinstance(each.type, wasmtime.FuncType) else f"a {_kind(each.type)}"
-        )
-        function = served(functions, name)
-        if function is None:
-            close_to = [
-                known
-                for known in functions
-                if known.lower().replace("_", "") == name.lower().replace("_", "")
-            ]
-            advice = f'write @function("{name}")' + (f" above {close_to[0]}" if close_to else "")
-            found[each.module, name, wanted] = Mismatch(each.module, name, wanted, None, advice)
-        elif function.plan.signature != wanted:
-            advice = f"declared {declared(function)}"
-            found[each.module, name, wanted] = Mismatch(
-                each.module, name, wanted, function.plan.signature, advice
-            )
+    for each in _wasmtime.imports_of(module):
+        if each.module in unknown:
+            functions = unknown[each.module].functions
+            spelled = spell_type(each)
+            function = served(functions, each.name)
+            if function is None:
+                near = each.name.lower().replace("_", "")
+                close_to = [known for known in functions if known.lower().replace("_", "") == near]
+                advice = f'write @function("{each.name}")' + (f" above {close_to[0]}" if close_to else "")
+                found[each.module, each.name, spelled] = Mismatch(
+                    each.module, each.name, spelled, None, advice
+                )
+            elif function.plan.signature != spelled:
+                found[each.module, each.name, spelled] = Mismatch(
+                    each.module, each.name, spelled, function.plan.signature, f"declared {declared(function)}"
+                )
+    differing = {name for name, _, _ in found}
+    for name, declaration in unknown.items():
+        if name not in differing:
+            declaration._agreed.add(module)
     return list(found.values())
 
 
@@ -508,10 +554,6 @@ def declared(function: Function) -> str:
     if function.plan.optional:
         results = f"Optional[{results}]" if results else "Error"
     return f"({params}) -> {results or 'None'}"
-
-
-def _kind(type_: object) -> str:
-    return type(type_).__name__.removesuffix("Type").lower()
 
 
 def check(module: wasmtime.Module, *hosts: Host) -> None:

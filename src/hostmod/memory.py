@@ -65,7 +65,7 @@ class Memory:
             raise SegmentationFault(offset, length, len(window))
         return window[offset:stop]
 
-    def _elements(self, offset: int, length: int, format: str) -> memoryview:
+    def _elements(self, offset: int, length: int, format: str, /) -> memoryview:
         """Lend `length` bytes at `offset` as elements of a `struct` format. Errors as of `view`.
 
         A memory that ends its views does so itself: what is cast from a view does not end with it.

@@ -1,9 +1,9 @@
 """The contract between the trampolines, and the choice of one.
 
 A trampoline offers `HostThunk(plan, memory, fixed)`, a plan made ready for calls by guests; `define_all`, which puts
-thunks and what serves them into a linker, to be kept by wasmtime; and `guest_caller(plan, store, function, new_memory,
-hold, lenient)`, a callable of the plan's parameters. Both trampolines give the same results, memory, exceptions and
-messages.
+thunks and what serves them into a linker, to be kept by wasmtime; and `GuestThunk(plan, lenient)`, a plan made ready
+for calls of guests, whose `caller(store, function, new_memory, hold)` makes a callable of the plan's parameters. Both
+trampolines give the same results, memory, exceptions and messages.
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ from hostmod.plan import Plan
 
 HostThunk = Any
 """A plan made ready for calls by guests: opaque, and of its own trampoline."""
+
+GuestThunk = Any
+"""A plan made ready for calls of guests: its `caller` makes a callable for a function of a store."""
 
 
 class Trampoline(Protocol):
@@ -42,16 +45,10 @@ class Trampoline(Protocol):
         """
         ...
 
-    def guest_caller(
-        self,
-        plan: Plan,
-        store: Any,
-        function: Any,
-        new_memory: Callable[[], Any] | None,
-        hold: bool = ...,
-        lenient: Callable[[Callable[..., Any]], Callable[..., Any]] | None = ...,
-    ) -> Callable[..., Any]:
-        """Make a callable that calls a guest by a plan."""
+    def GuestThunk(  # noqa: N802  # it is a class
+        self, plan: Plan, lenient: Callable[[Callable[..., Any]], Callable[..., Any]] | None = ...
+    ) -> GuestThunk:
+        """Prepare a plan for calls of guests; `lenient` wraps calls in ones that take more than the plan does."""
         ...
 
 

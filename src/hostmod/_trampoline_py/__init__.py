@@ -13,7 +13,7 @@ guest.
 """
 
 from hostmod._trampoline_py.frames import no_memory
-from hostmod._trampoline_py.guest import guest_caller
+from hostmod._trampoline_py.guest import GuestThunk
 from hostmod._trampoline_py.guest_source import render_guest
 from hostmod._trampoline_py.host import HostThunk, define_all
 from hostmod._trampoline_py.host_source import render_host
@@ -24,6 +24,7 @@ NAME: str = "py"
 
 __all__ = [
     "NAME",
+    "GuestThunk",
     "HostThunk",
     "StructError",
     "bad_none",
@@ -31,7 +32,6 @@ __all__ = [
     "bad_value",
     "checked_words",
     "define_all",
-    "guest_caller",
     "no_memory",
     "not_copied",
     "render_guest",

@@ -56,44 +56,60 @@ _NAMES: dict[str, Any] = {
 """What the generated code calls."""
 
 
-def guest_caller(
-    plan: Plan,
-    store: Any,
-    function: Any,
-    new_memory: Callable[[], Any] | None,
-    hold: bool = False,
-    lenient: Callable[[Callable[..., Any]], Callable[..., Any]] | None = None,
-) -> Callable[..., Any]:
-    """Compile a function that calls `function`, a wasmtime.Func of `store`, by a plan.
+class GuestThunk:
+    """A plan made ready for calls of guests. Serves any number of stores; its source is written when first needed."""
 
-    `hold` keeps the GIL while the guest runs. `new_memory` makes the memory that arguments are copied into. `lenient`
-    wraps the call in one that takes more than the plan does.
-    """
-    guard = _wasmtime.guard_of(store)
-    native_guard = not isinstance(guard, stores.Guard)
-    text, names = render_guest(plan, native_guard)
-    words = plan.words
-    structure = function._func
+    __slots__ = ("_lenient", "_native_guard", "_rendered", "plan")
 
-    def context_of() -> int:
-        try:
-            return _wasmtime.context_of(store)
-        except ValueError:
-            raise closed(plan.where) from None
+    def __init__(
+        self, plan: Plan, lenient: Callable[[Callable[..., Any]], Callable[..., Any]] | None = None
+    ) -> None:
+        """Take a plan; `lenient` wraps its calls in ones that take more than the plan does."""
+        self.plan = plan
+        self._lenient = lenient
+        self._rendered: tuple[str, dict[str, Any], str] | None = None
+        self._native_guard = False
 
-    names.update(
-        pool=[],
-        new_slots=lambda: GuestSlots(words),
-        new_memory=new_memory,
-        store=store,
-        context_of=context_of,
-        function=ctypes.addressof(structure),
-        keep=(store, function, structure),
-        guard=guard,
-        Entered=stores.parts.Entered,
-        claim=None if native_guard else guard.claim,
-        WORDS=words,
-        invoke=_wasmtime.func_call_unchecked_held if hold else _wasmtime.func_call_unchecked,
-    )
-    found: Callable[..., Any] = compile_source(text, _NAMES | names, f"call {plan.where}")["call"]
-    return found if lenient is None else lenient(found)
+    def caller(
+        self, store: Any, function: Any, new_memory: Callable[[], Any] | None = None, hold: bool = False
+    ) -> Callable[..., Any]:
+        """Make a callable of the plan's parameters that calls `function`, a wasmtime.Func of `store`.
+
+        `hold` keeps the GIL while the guest runs. `new_memory` makes the memory that arguments are copied into.
+        """
+        plan = self.plan
+        rendered = self._rendered
+        guard = _wasmtime.guard_of(store)
+        native_guard = not isinstance(guard, stores.Guard)
+        if rendered is None or self._native_guard is not native_guard:
+            self._native_guard = native_guard
+            text, names = render_guest(plan, native_guard)
+            rendered = self._rendered = text, _NAMES | names, f"call of {plan.signature}"
+        text, known, what = rendered
+        words = plan.words
+        structure = function._func
+
+        def context_of() -> int:
+            try:
+                return _wasmtime.context_of(store)
+            except ValueError:
+                raise closed(plan.where) from None
+
+        names = {
+            **known,
+            "pool": [],
+            "new_slots": lambda: GuestSlots(words),
+            "new_memory": new_memory,
+            "store": store,
+            "context_of": context_of,
+            "function": ctypes.addressof(structure),
+            "keep": (store, function, structure),
+            "guard": guard,
+            "Entered": stores.parts.Entered,
+            "claim": None if native_guard else guard.claim,
+            "WHERE": plan.where,
+            "WORDS": words,
+            "invoke": _wasmtime.func_call_unchecked_held if hold else _wasmtime.func_call_unchecked,
+        }
+        call: Callable[..., Any] = compile_source(text, names, what)["call"]
+        return call if self._lenient is None else self._lenient(call)

@@ -11,10 +11,10 @@ from hostmod.plan import Plan, Slot
 def render_guest(plan: Plan, native_guard: bool = False) -> tuple[str, dict[str, Any]]:
     """Write the source of a function that calls a guest's export, and the names it refers to.
 
+    The source is the same for all exports of one form: what differs is among the names, `WHERE` for one.
     `native_guard` says that stores are guarded by the C backend's guards, which are left by letting an `Entered` go.
     """
     source = Source()
-    where = repr(plan.where)
     names = [f"p{position}" for position in range(len(plan.params))]
     references = any(slot.type.code == "externref" for slot in (*plan.params, *plan.results))
     memory = any(
@@ -27,14 +27,13 @@ def render_guest(plan: Plan, native_guard: bool = False) -> tuple[str, dict[str,
     if memory:
         source.add("context_of()", "memory = new_memory()", "try:")
         source.depth += 1
-    store_values(source, plan.params, names, where, "s")
+    store_values(source, plan.params, names, "WHERE", "s")
     source.add(
-        f"entered = Entered(guard, {where})" if native_guard else f"enter(guard, {where})",
+        "entered = Entered(guard, WHERE)" if native_guard else "used = enter(guard, WHERE)",
         "try:",
         "    context = guard.context",
         "    if not context:",
-        f"        raise closed({where})",
-        "    used = here.used",
+        "        raise closed(WHERE)",
     )
     passed = [slot for slot in plan.params if slot.type.code == "externref"]
     if passed:
@@ -63,8 +62,9 @@ def render_guest(plan: Plan, native_guard: bool = False) -> tuple[str, dict[str,
             "    if not depth:",
             "        del claim[0]",
         )
+    if not native_guard:
+        source.add("here.used = used")
     source.add(
-        "here.used = used",
         "if error is not None or s.trap[0]:",
         "    pointer = s.trap[0]",
         "    s.trap[0] = 0",

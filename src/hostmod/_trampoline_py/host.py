@@ -6,13 +6,14 @@ import ctypes
 import functools
 import operator
 import threading
+import weakref
 from collections.abc import Callable
 from types import MethodType
 from typing import Any
 
 from hostmod import _wasmtime
 from hostmod._generated import compile_source
-from hostmod._trampoline_py.ending import end_call, end_raised
+from hostmod._trampoline_py.ending import end_call, end_plain, end_raised
 from hostmod._trampoline_py.frames import Frame
 from hostmod._trampoline_py.host_source import render_host
 from hostmod._trampoline_py.locators import FixedLocator, Locator
@@ -58,6 +59,7 @@ _NAMES: dict[str, Any] = {
     "data_size": _wasmtime.prepared_data_size,
     "Views": Views,
     "end_call": end_call,
+    "end_plain": end_plain,
     "end_raised": end_raised,
     "export_get": _wasmtime.prepared_export_get,
     "externrefs_to_raw": _wasmtime.externrefs_to_raw,
@@ -71,7 +73,8 @@ _NAMES: dict[str, Any] = {
     "put_words": put_words,
     "raised": _wasmtime.raised,
     "raw_caller": raw_caller,
-    "root": references.from_raws,
+    "ref": weakref.ref,
+    "root_all": references.from_raws,
     "trap": _wasmtime.trap,
 }
 """What the generated code calls."""

@@ -66,7 +66,19 @@ def render_host(plan: Plan, fixed_memory: bool = False) -> tuple[str, dict[str, 
         )
     )
     if views:
-        source.add("views = Views(window)")
+        # What Views does, without the cost of its calls, but for a memory that can move.
+        source.add(
+            "views = root = None",
+            "if window.moves:",
+            "    views = Views(window)",
+            "    root = views.root",
+            "else:",
+            "    array = window.exporter.from_address(window.base)",
+            "    array.keeper = window.keeper",
+            "    alive = ref(array)",
+            "    root = memoryview(array).cast('B')",
+            "    array = None",
+        )
     cleanup = bool(memory or views or caller_slots)
     if cleanup:
         source.add("try:")
@@ -157,14 +169,30 @@ def _ending(plan: Plan, memory: bool, views: list[Slot], where: str, raised: boo
         handed.append("result")
         handed += [f"r{at}" for at in range(len(plan.results)) if plan.is_tuple]
         handed += ["words"] if memory else []
+    shown_here = [f"p{at}" for at, slot in enumerate(plan.params) if slot.type.code in ("bytes", "array")]
+    if views and raised:
+        lines.append(f"end_plain(({', '.join(shown_here)},), root, views)")
+    elif views:
+        for name in shown_here:
+            lines += ["try:", f"    {name}.release()", "except BufferError:", "    pass"]
     if handed:
         lines.append(f"{' = '.join(handed)} = None")
-    shown = "memory._views" if memory else "views" if views else "None"
+    if views:
+        if not raised:
+            lines += [
+                "if views is None:",
+                "    root.release()",
+                "    if alive() is not None:",
+                f"        raise ViewEscapedError({where})",
+                "elif not views.end():",
+                f"    raise ViewEscapedError({where})",
+            ]
+        if not callers:
+            return lines
+    shown = "memory._views" if memory else "None"
     ended = f"({', '.join(callers)},)" if callers else "()"
     if raised:
         lines.append(f"end_raised({shown}, {ended}, {where})")
-    elif views:
-        lines += ["if not views.end():", f"    raise ViewEscapedError({where})"]
     else:
         conditions = [f"{shown} is not None"] if memory else []
         conditions += [f"{name}._made is not None" for name in callers]
@@ -180,7 +208,7 @@ def _root_params(source: Source, plan: Plan) -> None:
     """
     raws = [f"f.{item(slot.index, 'I')}" for slot in plan.params if slot.type.code == "externref"]
     if raws:
-        source.add(f"rooted = root(context, ({', '.join(raws)},))")
+        source.add(f"rooted = root_all(context, ({', '.join(raws)},))")
 
 
 def _load_param(source: Source, position: int, slot: Slot, where: str, memory: bool) -> None:
@@ -229,12 +257,14 @@ def _load_param(source: Source, position: int, slot: Slot, where: str, memory: b
                 "    raise invalid_string(o, window.view[o : o + n], error) from None",
             )
         else:
-            format = f", {type_.format!r}" if type_.format != "B" else ""
+            cast = f".cast({type_.format!r})" if type_.format != "B" else ""
             source.add(
                 f"{name} = memory._elements(o, n, {type_.format!r})"
                 if memory
-                else f"{name} = views.view(o, o + n{format})"
+                else f"{name} = root[o : o + n]{cast}"
             )
+            if not memory:
+                source.add("if views is not None:", f"    views.add({name})")
     else:
         _load_guarded(
             source,

@@ -7,7 +7,8 @@ from typing import Any, NoReturn
 
 from hostmod import _wasmtime
 from hostmod._trampoline_py.frames import Frame
-from hostmod._wasmtime.views import Views, Window
+from hostmod._wasmtime.stack import here
+from hostmod._wasmtime.views import Views, Window, nested
 from hostmod.errors import StaleMemoryError, StoreBusyError
 from hostmod.memory import Memory
 
@@ -82,11 +83,14 @@ class CallMemory(Memory):
     def view(self, offset: int, length: int) -> memoryview:
         return self._elements(offset, length, "B")
 
-    def _elements(self, offset: int, length: int, format: str) -> memoryview:
+    def _elements(self, offset: int, length: int, format: str, /) -> memoryview:
         end = self.end(offset, length)
         views = self._views
         if views is None or views.ended:
-            views = self._views = Views(self._through(), views)
+            window = self._through()
+            if window.moves and self._frame is not None and here.used != self._frame.address:
+                raise nested()
+            views = self._views = Views(window, views)
         return views.view(end - length, end, format)
 
 

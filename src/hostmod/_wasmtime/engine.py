@@ -7,11 +7,16 @@ import ctypes
 import wasmtime
 from wasmtime import _ffi as ffi
 
+from hostmod._wasmtime import stack
+
 WASM_STACK = 512 * 1024
 """Bytes of native stack that a guest may use unless its Config says otherwise.
 
 Source: wasmtime, Config::max_wasm_stack.
 """
+
+SMALLEST = 16 * 1024
+"""Bytes of native stack that a guest can do something with."""
 
 ASYNC_STACK = 2 * 1024 * 1024
 """Bytes of the stacks of async stores unless the Config says otherwise. wasmtime ends the process where an engine is
@@ -22,6 +27,18 @@ FULL = 65536
 
 _STACK = "_hostmod_max_wasm_stack"
 _MOVES = "_hostmod_memories_move"
+
+
+def fitting() -> wasmtime.Config | None:
+    """Return a Config for an engine that fits this thread's stack, or None where wasmtime's own does."""
+    left = stack.left()
+    if left >= WASM_STACK + 2 * stack.MARGIN:
+        return None
+    size = max((left - stack.MARGIN) // 2, SMALLEST)
+    config = wasmtime.Config()
+    ffi.wasmtime_config_max_wasm_stack_set(config.ptr(), size)
+    note_stack(config, size)
+    return config
 
 
 def note_stack(config: wasmtime.Config, size: int) -> None:

@@ -7,6 +7,8 @@
 - `enter_wasm`, where each module imports it: raises the host's own exception, of this thread, and not what one
   process-wide variable holds.
 - `Trap` as `_func` looks it up: wasmtime-py's callback makes one of what a host function raised, which is noted here.
+- `Linker.define_module`: it instantiates, and has no `enter_wasm`.
+- `Caller.get`: asks wasmtime with the caller and not a context, so another thread was not refused.
 - `Caller.__init__`: tells where the stack of the thread is.
 - `Config.max_wasm_stack` and `Engine.__init__`: what an engine cannot be asked for later.
 
@@ -95,6 +97,24 @@ def leave_callers() -> None:
     wasmtime.Caller.__init__ = _original_caller_init  # type: ignore[method-assign]  # as it was
 
 
+def _caller_get(self: wasmtime.Caller, name: str) -> Any:
+    if self.__dict__["_Caller__ptr"] is not None:
+        self._context()  # for its error in any other thread than the call's
+    return _original_caller_get(self, name)
+
+
+_original_caller_get = wasmtime.Caller.get
+
+
+def _define_module(self: wasmtime.Linker, store: Any, name: str, module: wasmtime.Module) -> None:
+    with Entry(store):  # it runs a start function
+        _original_define_module(self, store, name, module)
+
+
+_original_define_module = wasmtime.Linker.define_module
+_define_module.__doc__ = _original_define_module.__doc__
+
+
 def _set_limits(self: wasmtime.Store, *arguments: Any, **keywords: Any) -> None:
     entered = store.parts.Entered(store.guard_of(self), "Store.set_limits", False)
     try:
@@ -117,7 +137,7 @@ class Entry:
     def __init__(self, store: Any) -> None:
         self._trap: Any = _TrapPointer()
         self._reference = ctypes.byref(self._trap)
-        self._used = stack.here.used
+        self._used = stack.here.used  # the pure backend's callbacks set it
 
     def __enter__(self) -> Any:
         return self._reference
@@ -230,15 +250,20 @@ def _install() -> None:
         raise differs("_func has no Trap of its own", "wasmtime.Trap, of which its callback makes one")
     if "_context" in vars(wasmtime.Store).get("set_limits", _install).__code__.co_names:
         raise differs("Store.set_limits uses a context", "the store's pointer")
+    modules = importers()
+    for module in modules:
+        if module.enter_wasm is not original:
+            raise differs(f"{module.__name__}.enter_wasm is another function", "that of _func")
+    # Nothing is changed before everything was looked at.
     for cls, _, method in kinds.values():
         if cls is not None:
             cls._context = method  # type: ignore[union-attr]  # as was checked
     wasmtime.Store.close = store.close  # type: ignore[assignment,method-assign]  # does what it did, and more
     wasmtime.Store.set_limits = _set_limits  # type: ignore[method-assign]  # the same, inside
     wasmtime.Caller.__init__ = _caller_init  # type: ignore[method-assign]  # the same, and notes the stack
-    for module in importers():
-        if module.enter_wasm is not original:
-            raise differs(f"{module.__name__}.enter_wasm is another function", "that of _func")
+    wasmtime.Caller.get = _caller_get  # type: ignore[method-assign]  # the same, on the call's own thread
+    wasmtime.Linker.define_module = _define_module  # type: ignore[method-assign]  # the same, with the host's exception
+    for module in modules:
         module.enter_wasm = Entry  # type: ignore[attr-defined]  # their name for it
     wasmtime_func.Trap = _CallbackTrap  # type: ignore[attr-defined]  # what its callback looks up
     if _original_stack.fset is not None:

@@ -51,7 +51,7 @@ def from_raws(context: int, raws: Sequence[int]) -> list[object]:
         ]
     finally:
         for address in addresses:
-            library.externref_unroot(address)
+            library.externref_unroot(context, address)
         del keep
     found.reverse()
     return found
@@ -91,7 +91,7 @@ def make_roots(context: int, values: Sequence[object]) -> tuple[Any, list[int]]:
             make_root(context, value, address)
     except BaseException:
         for address in addresses:
-            library.externref_unroot(address)
+            library.externref_unroot(context, address)
         raise
     return keep, addresses
 
@@ -117,4 +117,4 @@ def release(context: int) -> None:
     """Let go of the roots that are held for a store's guest, which has returned."""
     for _, addresses in held.pop(context, ()):
         for address in addresses:
-            library.externref_unroot(address)
+            library.externref_unroot(context, address)

@@ -18,6 +18,10 @@ NESTED = 64 * 1024
 """Bytes that have to be left to enter a store again that this thread is in: its guest's limit stays where it was."""
 
 
+_UNKNOWN = 1 << 62
+"""An address above all, where the system does not tell."""
+
+
 class _Thread(threading.local):
     """Where the stack of a thread ends, and the lowest place of it that is known to be in use.
 
@@ -27,7 +31,7 @@ class _Thread(threading.local):
 
     def __init__(self) -> None:
         self.low, size = _bounds()
-        self.used = self.low + size
+        self.used = self.low + size if self.low else _UNKNOWN
 
 
 def _posix(library: Any) -> tuple[int, int]:
@@ -76,9 +80,9 @@ def _bounds() -> tuple[int, int]:
 here = _Thread()
 
 
-def left() -> int | None:
-    """Return how many bytes the thread has left, as far as is known; None where the system does not tell."""
-    return here.used - here.low if here.low else None
+def left() -> int:
+    """Return how many bytes the thread has left, as far as is known; a very large number where nothing is."""
+    return here.used - here.low
 
 
 def refuse(where: str, left: int, need: int) -> RecursionError:

@@ -21,6 +21,7 @@ from wasmtime import _ffi as ffi
 from hostmod._wasmtime import engine as engines
 from hostmod._wasmtime import stack
 from hostmod._wasmtime.signals import uninterruptible_entry
+from hostmod._wasmtime.stack import here
 from hostmod.errors import StoreBusyError, ViewEscapedError
 
 
@@ -59,6 +60,7 @@ class Guard:
         "context",
         "depth",
         "entries",
+        "handed",
         "keeper",
         "moving",
         "record",
@@ -71,6 +73,8 @@ class Guard:
         """The address of the store's wasmtime_context_t; 0 once it is closed."""
         self.claim: dict[int, int] = {}
         self.depth = 0
+        self.handed: weakref.ref[Handed] | None = None
+        """A context that was handed to the thread inside, and that it has not passed to wasmtime yet."""
         self.entries = 0
         """How often it was entered: what was found out about a memory holds until the next time."""
         self.keeper: Any = None
@@ -90,14 +94,27 @@ class Guard:
     @property
     def inside(self) -> bool:
         """Whether the calling thread is inside, and nothing has to end before its guest runs: no need to enter then."""
-        return self.claim.get(0) == get_ident() and not self.moving
+        return self.claim.get(0) == get_ident() and not self.moving and self.handed is None
+
+    def settle(self) -> None:
+        """Leave for a context that this thread was handed and never passed to wasmtime.
+
+        A signal's exception can come between the two, and its traceback keep what was handed.
+        """
+        if self.handed is not None and self.claim.get(0) == get_ident():
+            handed, self.handed = self.handed(), None
+            if handed is not None:
+                handed.pointer = None
 
 
-def enter(guard: Guard, where: str) -> None:
+def enter(guard: Guard, where: str) -> int:
     """Claim a store for this thread, and see that its guest can run.
 
     To leave, take one off `guard.depth`, and the item out of `guard.claim` where that makes 0: without calling
     anything, so that no signal can come in between.
+
+    Returns:
+        `stack.here.used`, which is to be set back once the guest has returned.
 
     Raises:
         StoreBusyError: another thread is inside.
@@ -106,29 +123,49 @@ def enter(guard: Guard, where: str) -> None:
     """
     _room_1()
     me = get_ident()
-    if guard.claim.get(0, me) != me:
-        raise StoreBusyError(where)
-    here = stack.here
-    if here.low:
-        need = stack.NESTED if guard.depth else guard.stack + stack.MARGIN
-        if here.used - here.low < need:
-            raise stack.refuse(where, here.used - here.low, need)
-    if guard.moving:
-        end_moving(guard.moving, where)
-    _claim(guard, me, where)
-    guard.entries += 1
-
-
-def _claim(guard: Guard, me: int, where: str) -> None:
+    used = here.used
+    if used - here.low < (stack.NESTED if guard.depth else guard.stack + stack.MARGIN):
+        if guard.claim.get(0, me) != me:
+            raise StoreBusyError(where)
+        raise stack.refuse(
+            where, used - here.low, stack.NESTED if guard.depth else guard.stack + stack.MARGIN
+        )
     try:
         owner = guard.claim.setdefault(0, me)
     except BaseException:  # a signal's, after the call
-        if guard.depth == 0 and guard.claim.get(0) == me:
-            del guard.claim[0]
+        _unclaim(guard, me)
         raise
     if owner != me:
         raise StoreBusyError(where)
     guard.depth += 1
+    guard.entries += 1
+    here.used = used - 1  # no call's any more: see CallMemory
+    if guard.moving:
+        try:
+            end_moving(guard.moving, where)
+        except BaseException:
+            here.used = used
+            guard.depth -= 1
+            _unclaim(guard, me)
+            raise
+    return used
+
+
+def _claim(guard: Guard, me: int, where: str) -> None:
+    """Claim a store whose guest is not to run. Raises StoreBusyError if another thread is inside."""
+    try:
+        owner = guard.claim.setdefault(0, me)
+    except BaseException:  # a signal's, after the call
+        _unclaim(guard, me)
+        raise
+    if owner != me:
+        raise StoreBusyError(where)
+    guard.depth += 1
+
+
+def _unclaim(guard: Guard, me: int) -> None:
+    if guard.depth == 0 and guard.claim.get(0) == me:
+        del guard.claim[0]
 
 
 def _room_1() -> None:
@@ -141,10 +178,6 @@ def _room_1() -> None:
 
 
 def _room_2() -> None:
-    _room_3()
-
-
-def _room_3() -> None:
     pass
 
 
@@ -159,7 +192,7 @@ def end_moving(shows: set[Shows], where: str) -> None:
 class Entered:
     """A claim on a store, from when it is made until it goes."""
 
-    __slots__ = ("_guard",)
+    __slots__ = ("_guard", "_used")
 
     def __init__(self, guard: Guard, where: str, runs: bool = True) -> None:
         """Enter a store; `runs` says that its guest may, so that what `enter` asks for has to be true.
@@ -167,6 +200,7 @@ class Entered:
         Raises as `enter`.
         """
         self._guard: Guard | None = None
+        self._used = here.used
         if runs:
             enter(guard, where)
         else:
@@ -177,6 +211,7 @@ class Entered:
         guard = self._guard
         if guard is not None:
             # Without a call: what a signal's handler raised here would be lost, and the store stay claimed.
+            here.used = self._used
             depth = guard.depth - 1
             guard.depth = depth
             if not depth:
@@ -194,17 +229,18 @@ class Handed:
     has, and only until the call is over.
     """
 
-    __slots__ = ("_pointer",)
+    __slots__ = ("__weakref__", "_guard", "_where", "pointer")
 
-    def __init__(self, pointer: Any) -> None:
-        self._pointer = pointer
+    def __init__(self, guard: Guard, where: str, pointer: Any) -> None:
+        self._guard = guard
+        self._where = where
+        self.pointer: Any = pointer
+        """What holds the claim; None once it was passed on, or taken back."""
 
     def _as_parameter_(self) -> Any:
-        pointer = self._pointer
-        if pointer is None:
-            raise RuntimeError("a store's context was used twice, expected a new one for each call")
-        self._pointer = None
-        return pointer
+        pointer = self.pointer
+        self.pointer = self._guard.handed = None
+        return _claiming(self._guard, self._where) if pointer is None else pointer
 
     # A signal's exception in here would come out as ctypes.ArgumentError.
     uninterruptible_entry(_as_parameter_)  # type: ignore[arg-type]  # a function
@@ -223,9 +259,16 @@ def hand(guard: Any, where: str) -> Any:
 
     Raises as `enter`.
     """
+    guard.settle()
+    handed = Handed(guard, where, _claiming(guard, where))
+    guard.handed = weakref.ref(handed)
+    return handed
+
+
+def _claiming(guard: Guard, where: str) -> Context:
     context = Context(guard.record)
     context.entered = Entered(guard, where)
-    return Handed(context)
+    return context
 
 
 class _Parts:
@@ -312,6 +355,7 @@ def close(store: wasmtime.Store, is_finalizing: Callable[[], bool] = sys.is_fina
     if guard is None:
         original_close(store)  # nobody has been inside
         return
+    guard.settle()
     if guard.depth and guard.owner == get_ident():
         raise StoreBusyError(
             "Store.close", "its guest is running", "a store that is not in use", "close it after the call"

@@ -6,11 +6,11 @@ Source: wasmtime's C API headers, val.h, extern.h.
 from __future__ import annotations
 
 import ctypes
+import struct
+from collections.abc import Iterator
 from importlib.metadata import version
 
 from wasmtime import _ffi as ffi
-
-from hostmod.errors import InternalError
 
 WASMTIME_VERSION: str = version("wasmtime")
 
@@ -24,23 +24,33 @@ EXTERN_SHAREDMEMORY = 4
 EXTERN_OF = ffi.wasmtime_extern_t.of.offset
 EXTERN_SIZE = ctypes.sizeof(ffi.wasmtime_extern_t)
 
-if ctypes.sizeof(ffi.wasmtime_val_raw_t) != RAW_SIZE:
-    raise InternalError(
-        f"wasmtime {WASMTIME_VERSION}: wasmtime_val_raw_t has {ctypes.sizeof(ffi.wasmtime_val_raw_t)} bytes, "
-        f"expected {RAW_SIZE}; use a version of wasmtime that hostmod names in its requirements"
-    )
-
-
-for _name in ("func", "global", "instance", "memory_anon_0"):
-    if getattr(ffi, f"wasmtime_{_name}").store_id.offset != 0:
-        raise InternalError(
-            f"wasmtime {WASMTIME_VERSION}: wasmtime_{_name} does not start with its store's number; "
-            "use a version of wasmtime that hostmod names in its requirements"
-        )
-
 
 def size_of(name: str) -> int:
     """Size of one of wasmtime's structures as wasmtime-py defines it, or with a dot the offset of a member."""
     structure, _, member = name.partition(".")
     found = getattr(ffi, structure)
     return int(getattr(found, member).offset) if member else ctypes.sizeof(found)
+
+
+def _members(structure: type[ctypes.Structure], start: int = 0) -> Iterator[tuple[int, int]]:
+    """Go through the numbers in a structure, those of structures in it too: offset and size of each."""
+    for name, kind, *_ in structure._fields_:
+        offset = start + getattr(structure, name).offset
+        if issubclass(kind, ctypes.Structure):
+            yield from _members(kind, offset)
+        else:
+            yield offset, ctypes.sizeof(kind)
+
+
+def _unpadded(structure: type[ctypes.Structure]) -> struct.Struct:
+    """Make what reads the numbers of a structure, and nothing of what lies between them."""
+    format, end = "=", 0
+    for offset, size in _members(structure):
+        format += f"{offset - end}x{'Q' if size == 8 else 'I'}"
+        end = offset + size
+    return struct.Struct(format)
+
+
+memory_identity = _unpadded(ffi.wasmtime_memory_t).unpack_from
+"""Returns what tells a wasmtime_memory_t from those of other memories. Its bytes do not: they hold padding, which
+wasmtime leaves as it is, so that the structures of one memory differ."""

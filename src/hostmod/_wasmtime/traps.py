@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import os
 import threading
 
 import wasmtime
 from wasmtime import _ffi as ffi
 from wasmtime import _func as wasmtime_func
+from wasmtime import _trap as wasmtime_trap
 
 from hostmod._wasmtime import library
+from hostmod._wasmtime.structures import WASMTIME_VERSION
+from hostmod.errors import Trap, TrapFrame, trap_frames, trap_report, visible
 
 
 class _Raised(threading.local):
@@ -37,7 +41,7 @@ def trap(where: str, error: BaseException) -> int:
     message = (
         f"{where} raised {type(error).__name__}: {text}" if text else f"{where} raised {type(error).__name__}"
     )
-    data = message.encode("utf-8", "replace").replace(b"\0", b"\\0")
+    data = visible(message).encode("utf-8", "replace")  # one line, with no NUL: a module may have any name
     made = int(library.trap_new(data, len(data)))
     raised.error = error
     raised.message = data.decode()
@@ -57,7 +61,27 @@ def refill() -> None:
         spares.append(int(library.trap_new(SPARE_MESSAGE, len(SPARE_MESSAGE))))
 
 
-refill()
+def _refill_without_host_backtraces() -> None:
+    """Make the first spare traps, with RUST_LIB_BACKTRACE=0 while wasmtime reads that variable, unless it is set.
+
+    Where RUST_BACKTRACE is set, wasmtime up to 41 captures the host's own stack for each error and trap. 37 to 41 also
+    look up the names on it, in Python's debug information too, which takes 50 ms under a lock: threads that raise at
+    once seem to hang. RUST_LIB_BACKTRACE takes precedence for errors, and leaves panics alone; Rust reads it once in a
+    process, for the first error. Source: the documentation of std::backtrace.
+    """
+    applies = "RUST_BACKTRACE" in os.environ and "RUST_LIB_BACKTRACE" not in os.environ
+    if not applies or int(WASMTIME_VERSION.partition(".")[0]) >= 42:
+        refill()
+        return
+    os.environ["RUST_LIB_BACKTRACE"] = "0"
+    try:
+        refill()
+    finally:
+        del os.environ["RUST_LIB_BACKTRACE"]
+
+
+if not library.missing:  # else hostmod refuses to run, when it is first used
+    _refill_without_host_backtraces()
 
 
 def take_raised(trap: BaseException | None) -> BaseException | None:
@@ -78,6 +102,7 @@ def take_raised(trap: BaseException | None) -> BaseException | None:
     report = str(trap)
     if message not in report:
         return None
+    report = trap_report(report, frames_of(trap))
     backtrace = report.partition("\n\nCaused by:")[0].strip()
     if "backtrace" in backtrace:
         lines = [line.strip() for line in backtrace.splitlines()[1:] if line.strip()]
@@ -87,6 +112,21 @@ def take_raised(trap: BaseException | None) -> BaseException | None:
             if note not in getattr(error, "__notes__", ()):
                 error.add_note(note)
     return error
+
+
+def frames_of(error: BaseException) -> tuple[TrapFrame, ...]:
+    """Return the guest's stack, as a Trap or a WasmtimeError of wasmtime's has it: a host's trap arrives as either."""
+    if isinstance(error, wasmtime.Trap):
+        return trap_frames(error.frames)
+    if not isinstance(error, wasmtime.WasmtimeError):
+        return ()
+    frames = wasmtime_trap.FrameList(error)
+    try:
+        ffi.wasmtime_error_wasm_trace(error.ptr(), ctypes.byref(frames.vec))
+    except ValueError:
+        return ()  # made by wasmtime-py, of a text
+    found = [wasmtime.Frame._from_ptr(frames.vec.data[at], frames) for at in range(frames.vec.size)]
+    return trap_frames(found)
 
 
 def reraise(error: BaseException) -> None:
@@ -100,7 +140,7 @@ def reraise(error: BaseException) -> None:
 
 
 def failure(error_address: int | None, trap_address: int | None) -> BaseException:
-    """Return what a failed call of a guest raises: the host's own exception, or wasmtime's Trap or WasmtimeError."""
+    """Return what a failed call of a guest raises: the host's own exception, a `hostmod.Trap`, or wasmtime's error."""
     found: BaseException
     if error_address:
         found = wasmtime.WasmtimeError._from_ptr(
@@ -109,4 +149,6 @@ def failure(error_address: int | None, trap_address: int | None) -> BaseExceptio
     else:
         found = wasmtime.Trap._from_ptr(ctypes.cast(trap_address, ctypes.POINTER(ffi.wasm_trap_t)))  # type: ignore[arg-type]  # not None here
     mine = take_raised(found)
-    return found if mine is None else mine
+    if mine is not None:
+        return mine
+    return Trap.of(found) if isinstance(found, wasmtime.Trap) else found

@@ -19,6 +19,7 @@ from wasmtime import _ffi as ffi
 
 from hostmod._wasmtime import engine as engines
 from hostmod._wasmtime import library, store
+from hostmod.errors import StoreBusyError
 
 
 def array_type(size: int) -> Any:
@@ -38,16 +39,22 @@ def array_at(address: int, size: int) -> Any:
     return array_type(size).from_address(address)
 
 
+_nothing = ctypes.create_string_buffer(1)
+_NOWHERE = ctypes.addressof(_nothing)
+"""The address of a memory of no bytes."""
+
+
 class Window:
     """A memory of a store at its present size, as hostmod itself reads and writes it.
 
     `view` is released when the store closes; for a memory that can move, also before its guest runs.
     """
 
-    __slots__ = ("__weakref__", "base", "exporter", "guard", "key", "moves", "size", "view")
+    __slots__ = ("__weakref__", "base", "exporter", "guard", "keeper", "key", "moves", "size", "view")
 
     base: int
     exporter: Any
+    keeper: Any
     view: memoryview
 
     def __init__(self, guard: Any, key: bytes, moves: bool) -> None:
@@ -58,18 +65,19 @@ class Window:
 
     def look(self, base: int, size: int) -> None:
         """Take up the memory's present address and size. Who still uses the view of before can go on to its end."""
-        exporter = array_type(size)
-        view = memoryview(self._array(exporter, base, size)).cast("B")
+        if not size:
+            base = _NOWHERE
+        exporter, keeper = array_type(size), store.keeper_of(self.guard)
+        array = exporter.from_address(base)
+        array.keeper = keeper
+        view = memoryview(array).cast("B")
         # Without a call in between, so that no signal's handler sees a half of it.
-        self.base, self.exporter, self.view, self.size = base, exporter, view, size
+        self.base, self.exporter, self.keeper, self.view, self.size = base, exporter, keeper, view, size
 
     def export(self) -> Any:
         """Make an exporter of the whole memory."""
-        return self._array(self.exporter, self.base, self.size)
-
-    def _array(self, exporter: Any, base: int, size: int) -> Any:
-        array = exporter.from_address(base) if size else exporter()
-        array.keeper = store.keeper_of(self.guard)
+        array = self.exporter.from_address(self.base)
+        array.keeper = self.keeper
         return array
 
     def end(self) -> bool:
@@ -77,6 +85,7 @@ class Window:
         if self.size < 0:
             return True
         self.size = -1
+        self.keeper = None
         alive = weakref.ref(self.view.obj)
         with contextlib.suppress(BufferError):
             self.view.release()
@@ -122,17 +131,27 @@ def moves(context: int, key: bytes) -> bool:
     return known.moves if known is not None else _moves(context, ctypes.create_string_buffer(key, len(key)))
 
 
+def nested() -> StoreBusyError:
+    """Return the error for a view of memory that can move, asked of a call whose guest runs again meanwhile."""
+    return StoreBusyError(
+        "guest memory",
+        "a view of memory that can move, of a call whose guest runs again meanwhile",
+        "one of the last call",
+        "ask for it in the host function that runs now, or copy with read",
+    )
+
+
 class Views:
     """The views of a memory that one call has handed out, or one use outside of calls."""
 
-    __slots__ = ("__weakref__", "_alive", "_before", "_guard", "_handed", "_root")
+    __slots__ = ("__weakref__", "_alive", "_before", "_guard", "_handed", "root")
 
     def __init__(self, window: Window, before: Views | None = None) -> None:
         """Make the views of a window; `before` are those of the same call that ended when its guest ran again."""
         self._before = before
         array = window.export()
         self._alive = weakref.ref(array)
-        self._root: memoryview | None = memoryview(array).cast("B")
+        self.root: memoryview | None = memoryview(array).cast("B")
         self._handed: list[weakref.ref[memoryview]] = []
         self._guard = window.guard
         if window.moves:
@@ -141,31 +160,37 @@ class Views:
     @property
     def ended(self) -> bool:
         """Whether no more can be handed out."""
-        return self._root is None
+        return self.root is None
 
     def view(self, start: int, stop: int, format: str = "B") -> memoryview:
         """Hand out a view; the range was checked, and the views have not `ended`."""
-        handed = self._handed
-        root = self._root
+        root = self.root
         assert root is not None  # as the caller has seen
         view = root[start:stop]
         if format != "B":
             view = view.cast(format)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]  # a format of memoryview's
+        self.add(view)
+        return view
+
+    def add(self, view: memoryview) -> None:
+        """Note a view that was made of `root`."""
+        handed = self._handed
         if len(handed) > 16 and len(handed) & (len(handed) - 1) == 0:
             # As many as a power of two: those that nobody holds any more go.
             handed[:] = [each for each in handed if each() is not None]
         handed.append(weakref.ref(view))
-        return view
 
     def end(self) -> bool:
         """Release what was handed out; False if something can still reach the memory."""
         for each in self._handed:
             view = each()
             if view is not None:
-                with contextlib.suppress(BufferError):
+                try:  # noqa: SIM105  # a context manager takes as long as all the rest
                     view.release()
+                except BufferError:
+                    pass
         view = None
-        root, self._root = self._root, None
+        root, self.root = self.root, None
         if root is not None:
             root.release()  # handed to nobody, so nothing has it but its slices
         del root

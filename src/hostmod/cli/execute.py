@@ -21,9 +21,9 @@ from hostmod.cli import show
 from hostmod.cli.specs import Spec
 from hostmod.decorators import Decorator, decorate
 from hostmod.errors import LinkError
-from hostmod.guest import Guest, instantiate
+from hostmod.guest import Guest, instantiate, interface_of
 from hostmod.inspection import WASI
-from hostmod.link import FunctionModule, HostModule, core_names, core_signature
+from hostmod.link import FunctionModule, HostModule, name_of, spell_type
 from hostmod.profile import Profile, profile
 from hostmod.trace import trace
 
@@ -172,7 +172,7 @@ def _wasi(
     stack: contextlib.ExitStack,
 ) -> list[HostModule | FunctionModule]:
     """Serve WASI to a guest that imports it, unless one of the hosts does."""
-    named = {host.name for host in hosts}
+    named = {name_of(host) for host in hosts}
     wanted = {each.module for each in plan.module.imports} & set(WASI) - named
     if not wanted:
         return hosts
@@ -236,10 +236,11 @@ def _run(plan: Plan, guest: Guest) -> int:
         raise click.UsageError(
             f"{plan.guest} exports no _start; name a function with --invoke: {', '.join(known)}"
         )
-    start = guest.instance.exports(guest.store)["_start"]
-    if isinstance(start, wasmtime.Func) and start.type(guest.store).params:
-        signature = core_signature(start.type(guest.store))
-        raise click.UsageError(f"{plan.guest}: _start{signature} takes arguments; write --invoke _start")
+    start = interface_of(guest.module).exports["_start"]
+    if start.core_types[0]:
+        raise click.UsageError(
+            f"{plan.guest}: _start{spell_type(start)} takes arguments; write --invoke _start"
+        )
     runner = getattr(guest, "run", None)
     if runner is not None:
         return int(runner() or 0)
@@ -249,28 +250,27 @@ def _run(plan: Plan, guest: Guest) -> int:
 
 def _functions(guest: Guest) -> list[str]:
     """Return the names of the functions that a guest exports, without making any callable."""
-    exports = guest.instance.exports(guest.store)
-    return [name for name, value in exports.items() if isinstance(value, wasmtime.Func)]
+    return [name for name, each in interface_of(guest.module).exports.items() if each.kind == "func"]
 
 
 def _invoke(plan: Plan, guest: Guest) -> int:
     name = plan.invoke or ""
-    raw = guest.instance.exports(guest.store).get(name)
-    if not isinstance(raw, wasmtime.Func):
+    interface = interface_of(guest.module)
+    if not interface.exports_function(name):
         raise click.BadParameter(
             f"{plan.guest} exports no function {name!r}; it exports {', '.join(_functions(guest)) or 'none'}",
             param_hint="--invoke",
         )
-    type_ = raw.type(guest.store)
-    signature = f"{name}{core_signature(type_)}"
-    wanted = core_names(type_.params)
+    export = interface.exports[name]
+    wanted, _ = export.core_types
+    spelled = f"{name}{spell_type(export)}"
     if len(wanted) != len(plan.arguments):
         raise click.UsageError(
-            f"{signature} takes {len(wanted)} argument{'' if len(wanted) == 1 else 's'}, "
+            f"{spelled} takes {len(wanted)} argument{'' if len(wanted) == 1 else 's'}, "
             f"{len(plan.arguments)} given"
         )
     values = [
-        parse_argument(text, core, f"argument {index + 1} of {signature}")
+        parse_argument(text, core, f"argument {index + 1} of {spelled}")
         for index, (text, core) in enumerate(zip(plan.arguments, wanted, strict=True))
     ]
     result = guest.exports[name](*values)

@@ -1,8 +1,10 @@
 """Guests: loading one, and calling its exports from Python, typed, through the same plans."""
 
 from hostmod.guest.declared import GuestModule, export
+from hostmod.guest.engines import new_engine
 from hostmod.guest.exports import Exports, export_caller
 from hostmod.guest.instance import Guest, instantiate
+from hostmod.guest.interface import Interface, interface_of
 from hostmod.guest.memory import GuestMemory
 from hostmod.guest.source import Source, compile_bytes, load, read
 
@@ -11,11 +13,14 @@ __all__ = [
     "Guest",
     "GuestMemory",
     "GuestModule",
+    "Interface",
     "Source",
     "compile_bytes",
     "export",
     "export_caller",
     "instantiate",
+    "interface_of",
     "load",
+    "new_engine",
     "read",
 ]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
+from itertools import islice
 from types import MappingProxyType
 from typing import Any, ClassVar, TypeVar, overload
 
@@ -11,6 +13,7 @@ import wasmtime
 from hostmod import _wasmtime, trampoline
 from hostmod.errors import DeclarationError, ExportMismatch, LinkError, Mismatch
 from hostmod.guest.arguments import Allocator, Arguments
+from hostmod.guest.interface import SHOWN
 from hostmod.guest.memory import GuestMemory
 from hostmod.link import core_signature
 from hostmod.plan import Plan, caller_frame, plan_of
@@ -93,51 +96,55 @@ class GuestModule:
             LinkError: the instance is of another store. Or with every export that is missing or has another signature,
                 and both signatures of each.
         """
+        _wasmtime.verify()
         if not _wasmtime.owns(store, instance._instance):
             raise LinkError(
                 f"{type(self).__name__}: an instance of another store, expected the store that it was made in; "
                 f"write {type(self).__name__}(guest.store, guest.instance)"
             )
-        raw = instance.exports(store)
-        self._check(store, raw)
-        memory_name, allocate_name, free_name = self._names
-        raw_memory = raw.get(memory_name)
+        look_up = partial(_wasmtime.export_of, store, instance)
+        functions = {attribute: look_up(plan.name) for attribute, plan in type(self).exports.items()}
+        self._check(store, instance, functions)
+        memory_name, allocate_name, free_name = type(self)._names
+        raw_memory = look_up(memory_name)
         memory = GuestMemory(store, raw_memory) if isinstance(raw_memory, wasmtime.Memory) else None
-        allocate, free = raw.get(allocate_name), raw.get(free_name)
+        allocate, free = look_up(allocate_name), look_up(free_name)
         allocator = (
             Allocator(allocate_name, store, allocate, free if isinstance(free, wasmtime.Func) else None)
             if isinstance(allocate, wasmtime.Func)
             else None
         )
-        for attribute, plan in self.exports.items():
-            function = raw[plan.name]
+        for attribute, plan in type(self).exports.items():
             where = plan.where
 
             def new_memory(where: str = where) -> Arguments:
                 return Arguments(memory, allocator, where)
 
-            self.__dict__[attribute] = trampoline.active.guest_caller(
-                plan, store, function, new_memory, hold_gil
+            self.__dict__[attribute] = trampoline.active.GuestThunk(plan).caller(
+                store, functions[attribute], new_memory, hold_gil
             )
 
     @classmethod
-    def _check(cls, store: Any, raw: Mapping[str, Any]) -> None:
+    def _check(cls, store: Any, instance: wasmtime.Instance, functions: Mapping[str, Any]) -> None:
         found: list[Mismatch] = []
+        known = ""
         for attribute, plan in cls.exports.items():
-            function = raw.get(plan.name)
+            function = functions[attribute]
             if isinstance(function, wasmtime.Func):
                 has = core_signature(function.type(store))
                 if has != plan.signature:
                     found.append(ExportMismatch(cls.__name__, attribute, plan.signature, has))
             else:
-                known = (
-                    ", ".join(name for name, each in raw.items() if isinstance(each, wasmtime.Func))
-                    or "no functions"
-                )
-                found.append(
-                    ExportMismatch(
-                        cls.__name__, attribute, f"{plan.name}{plan.signature}", None, f"it exports {known}"
-                    )
-                )
+                wanted = f"{plan.name}{plan.signature}"
+                known = known or _known(store, instance)
+                found.append(ExportMismatch(cls.__name__, attribute, wanted, None, f"it exports {known}"))
         if found:
             raise LinkError(f"the guest and {cls.__name__} disagree about {len(found)} exports:", found)
+
+
+def _known(store: Any, instance: wasmtime.Instance) -> str:
+    """List the functions among the first exports of an instance."""
+    first = list(islice(_wasmtime.exports_in_order(store, instance), SHOWN + 1))
+    more = ", ..." if len(first) > SHOWN else ""
+    names = [name for name, each in first[:SHOWN] if isinstance(each, wasmtime.Func)]
+    return (", ".join(names) or "no functions") + more

@@ -7,21 +7,9 @@ from typing import Any
 
 import wasmtime
 
-from hostmod import _wasmtime, trampoline
-from hostmod.errors import LinkError, StaleMemoryError
-from hostmod.link import core_names, core_signature
-from hostmod.plan import Plan, Slot
-from hostmod.types.base import GuestType
-from hostmod.types.reference import EXTERNREF
-from hostmod.types.scalar import FLOAT32, FLOAT64, INT32, INT64
-
-_CORE_TYPES: dict[str, GuestType[Any]] = {
-    "i32": INT32,
-    "i64": INT64,
-    "f32": FLOAT32,
-    "f64": FLOAT64,
-    "externref": EXTERNREF,
-}
+from hostmod import _wasmtime
+from hostmod.errors import LinkError, StaleMemoryError, listed, visible
+from hostmod.guest.interface import Interface, Signature
 
 
 def closed(name: str) -> StaleMemoryError:
@@ -36,79 +24,50 @@ def export_caller(
 
     i32 and i64 come back signed; unsigned arguments (addresses) are taken too.
     """
+    _wasmtime.verify()
+    name = visible(name)  # for messages: it is the guest's choice
     try:
         if not _wasmtime.owns(store, function._func):
             raise LinkError(f"{name}: a function of another store, expected the store that it was made in")
         type_ = function.type(store)
     except ValueError:
         raise closed(name) from None
-    params, results = core_names(type_.params), core_names(type_.results)
-    for core in (*params, *results):
-        if core not in _CORE_TYPES:
-            raise LinkError(
-                f"{name}: the guest has {core_signature(type_)}, expected i32, i64, f32, f64 and externref; "
-                f"{core} has no form in Python, export a function that does without"
-            )
-    plan = Plan(
-        "guest",
-        name,
-        tuple(Slot(f"argument {index}", _CORE_TYPES[core], index) for index, core in enumerate(params)),
-        tuple(
-            Slot(f"result[{index}]" if len(results) > 1 else "result", _CORE_TYPES[core], index)
-            for index, core in enumerate(results)
-        ),
-        optional=False,
-        is_tuple=len(results) > 1,
-    )
-    count = len(params)
-    limits = [
-        (index, 32 if core == "i32" else 64) for index, core in enumerate(params) if core in ("i32", "i64")
-    ]
-
-    def lenient(call: Callable[..., Any]) -> Callable[..., Any]:
-        """Take unsigned integers as well, where the strict call refuses them; it does so before the guest runs."""
-
-        def export(*arguments: Any) -> Any:
-            if len(arguments) != count:
-                raise TypeError(
-                    f"{name}{core_signature(type_)} takes {count} arguments, {len(arguments)} given"
-                )
-            found = list(arguments)
-            for index, bits in limits:
-                value = found[index]
-                if isinstance(value, int) and 1 << (bits - 1) <= value < 1 << bits:
-                    found[index] = value - (1 << bits)
-            return call(*found)
-
-        return export
-
-    call = trampoline.active.guest_caller(plan, store, function, None, hold_gil, lenient)
-    call.__name__ = name
-    call.__doc__ = f"{name}{core_signature(type_)}"
-    return call
+    core_types = _wasmtime.core_names(type_.params), _wasmtime.core_names(type_.results)
+    return Signature(name, core_types).caller(store, function, hold_gil)
 
 
 class Exports(Mapping[str, Any]):
-    """What a guest exports: functions as callables, by attribute or by name; everything else as wasmtime objects."""
+    """What a guest exports: functions as callables, by attribute or by name; everything else as wasmtime objects.
 
-    def __init__(self, store: Any, instance: wasmtime.Instance, hold_gil: bool = False) -> None:
+    Each is looked up when it is first asked for. Names, their order and types are the module's.
+    """
+
+    def __init__(
+        self, store: Any, instance: wasmtime.Instance, interface: Interface, hold_gil: bool = False
+    ) -> None:
         self._store = store
+        self._instance = instance
+        self._interface = interface
         self._hold_gil = hold_gil
-        self._raw = instance.exports(store)
         self._made: dict[str, Any] = {}
 
     def __getitem__(self, name: str) -> Any:
         found = self._made.get(name)
         if found is None:
-            try:
-                raw = self._raw[name]
-            except KeyError:
-                known = ", ".join(self._raw) or "nothing"
-                raise KeyError(f"the guest does not export {name!r}, it exports {known}") from None
-            found = raw
-            if isinstance(raw, wasmtime.Func):
-                found = export_caller(name, self._store, raw, self._hold_gil)
-            self._made[name] = found
+            found = self._made.setdefault(name, self._look_up(name))  # one for all threads
+        return found
+
+    def _look_up(self, name: str) -> Any:
+        interface = self._interface
+        if name not in interface.exports:
+            known = listed(interface.exports) or "nothing"
+            raise KeyError(f"the guest does not export {name!r}, it exports {known}")
+        try:
+            found = _wasmtime.export_of(self._store, self._instance, name)
+        except ValueError:
+            raise closed(name) from None
+        if isinstance(found, wasmtime.Func):
+            return interface.signature(name).caller(self._store, found, self._hold_gil)
         return found
 
     def __getattr__(self, name: str) -> Any:
@@ -121,11 +80,14 @@ class Exports(Mapping[str, Any]):
         self.__dict__[name] = found
         return found
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._interface.exports
+
     def __iter__(self) -> Iterator[str]:
-        return iter(self._raw)
+        return iter(self._interface.exports)
 
     def __len__(self) -> int:
-        return len(self._raw)
+        return len(self._interface.exports)
 
     def __dir__(self) -> list[str]:
-        return sorted({*super().__dir__(), *self._raw})
+        return sorted({*super().__dir__(), *self._interface.exports})

@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Container, Mapping, Sequence
 from typing import Self
 
 import wasmtime
 
-from hostmod.errors import Exit, LinkError, Mismatch, StoreBusyError, ViewEscapedError
+from hostmod import _wasmtime
+from hostmod.errors import Exit, LinkError, Mismatch, StoreBusyError, listed
+from hostmod.guest.agreement import check_engines, check_unshared, mixed, no_memory
+from hostmod.guest.engines import new_engine
 from hostmod.guest.exports import Exports
-from hostmod.guest.memory import GuestMemory
-from hostmod.guest.source import Source, load
-from hostmod.link import FunctionModule, Host, HostModule, close, core_signature, mismatches
+from hostmod.guest.interface import Interface, interface_of
+from hostmod.guest.memory import GuestMemory, closed
+from hostmod.guest.source import Source, for_engine, load
+from hostmod.link import (
+    FunctionModule,
+    Host,
+    HostModule,
+    close,
+    link_host,
+    mismatches,
+    spell_type,
+)
 
 
 class Guest:
@@ -22,16 +35,17 @@ class Guest:
         store: wasmtime.Store,
         module: wasmtime.Module,
         instance: wasmtime.Instance,
-        stack: contextlib.ExitStack,
-        memory: wasmtime.Memory | None,
+        owned: Sequence[HostModule],
+        memory: str | wasmtime.Memory,
         hold_gil: bool = False,
     ) -> None:
         self.store = store
         self.module = module
         self.instance = instance
-        self.exports = Exports(store, instance, hold_gil)
-        self._stack = stack
-        self._raw_memory = memory
+        self._interface = interface_of(module)
+        self.exports = Exports(store, instance, self._interface, hold_gil)
+        self._owned = owned
+        self._memory_spec = memory
         self._memory: GuestMemory | None = None
         self._closed = False
 
@@ -39,9 +53,15 @@ class Guest:
     def memory(self) -> GuestMemory:
         """Its memory; LinkError if it has none that it exports or imports."""
         if self._memory is None:
-            if self._raw_memory is None:
-                raise LinkError("Guest.memory: the guest has no memory, expected one; export it as 'memory'")
-            self._memory = GuestMemory(self.store, self._raw_memory)
+            found = self._memory_spec
+            if isinstance(found, str):
+                try:
+                    found = _wasmtime.export_of(self.store, self.instance, found)
+                except ValueError:
+                    raise closed() from None
+            if not isinstance(found, wasmtime.Memory):
+                raise no_memory(self.module)
+            self._memory = GuestMemory(self.store, found)
         return self._memory
 
     def run(self) -> int:
@@ -55,7 +75,7 @@ class Guest:
             Whatever else ended it: wasmtime.Trap, or what a host function raised.
         """
         for name in ("_start", "_initialize"):
-            if isinstance(self.instance.exports(self.store).get(name), wasmtime.Func):
+            if self._interface.exports_function(name):
                 try:
                     self.exports[name]()
                 except Exit as exit:
@@ -72,10 +92,11 @@ class Guest:
             self._closed = True
             try:
                 self.store.close()
-            except (ViewEscapedError, StoreBusyError):
+            except StoreBusyError:
                 self._closed = False
                 raise
-            self._stack.close()
+            if self._owned:
+                _close_all(self._owned)
 
     def __enter__(self) -> Self:
         return self
@@ -84,7 +105,7 @@ class Guest:
         self.close()
 
     def __repr__(self) -> str:
-        return f"<guest that exports {', '.join(self.exports) or 'nothing'}>"
+        return f"<guest that exports {listed(self.exports) or 'nothing'}>"
 
 
 def instantiate(
@@ -112,92 +133,110 @@ def instantiate(
 
     Raises:
         FileNotFoundError, GuestFileError: as `load`.
-        LinkError: with every import that nothing serves, or that is served with another signature.
+        LinkError: with every import that nothing serves, or that is served with another signature. Or engine, store,
+            linker and module are of several engines, or the guest imports a memory that threads share.
     """
+    _wasmtime.verify()
+    check_engines(engine, store, linker)
+    own_engine = engine is None and store is None and linker is None
     if engine is None:
-        engine = (
-            store.engine if store is not None else linker.engine if linker is not None else wasmtime.Engine()
-        )
+        given = linker if store is None else store
+        engine = None if given is None else given.engine
         if isinstance(source, wasmtime.Module):
-            source = _for_engine(source, engine)
+            source, engine = for_engine(source, engine)
+        elif engine is None:
+            engine = new_engine()
+    _wasmtime.check_handlers(own_engine)
     module = load(source, engine)
-    stack = contextlib.ExitStack()
-    with contextlib.ExitStack() as undo:
-        undo.push(stack)
-        made: list[HostModule | FunctionModule] = []
-        for host in hosts:
-            if isinstance(host, type) and issubclass(host, HostModule):
-                instance = host()
-                stack.callback(close, instance)
-                made.append(instance)
-            elif isinstance(host, HostModule | FunctionModule):
-                made.append(host)
-            else:
-                raise LinkError(
-                    f"instantiate: {host!r}, expected a HostModule, its class, or hostmod.module(...)"
-                )
-        names = [host.name for host in made]
-        for name in names:
-            if names.count(name) > 1:
-                raise LinkError(
-                    f"instantiate: two host modules are named {name!r}, expected one of each name"
-                )
+    interface = interface_of(module)
+    owned: list[HostModule] = []
+    own_store = None
+    try:
+        made = _made(hosts, owned)
         own_linker = linker is None
+        if own_linker:
+            check_unshared(module)
         linker = linker or wasmtime.Linker(engine)
         if store is None:
-            store = wasmtime.Store(engine)
-            undo.callback(store.close)
-        spec, provided = _memory_of(module, memory, store, linker if own_linker else None, names)
-        for host in made:
+            store = own_store = wasmtime.Store(engine)
+        spec, provided = _memory_of(interface, memory, store, linker if own_linker else None, made)
+        for host in made.values():
             if provided is None:
-                host.link(linker, memory=spec)
+                link_host(host, linker, spec)
             else:
-                host.link(linker, memory=provided, store=store)
-        _check_all(module, made, linker, store, own_linker)
-        wasm = linker.instantiate(store, module)
-        exports = wasm.exports(store)
-        raw = exports.get(spec)
-        guest = Guest(
-            store, module, wasm, stack, raw if isinstance(raw, wasmtime.Memory) else provided, hold_gil
-        )
-        undo.pop_all()
-        return guest
-    raise AssertionError("unreachable: the block above returns or raises")
+                link_host(host, linker, provided, store)
+        _check_all(module, interface, made, linker, store)
+        try:
+            instance = _wasmtime.instantiate(linker, store, module)
+        except wasmtime.WasmtimeError as error:
+            refused = mixed(error)
+            if refused is None:
+                raise
+            raise refused from error
+        if provided is not None and not isinstance(
+            _wasmtime.export_of(store, instance, spec), wasmtime.Memory
+        ):
+            return Guest(store, module, instance, owned, provided, hold_gil)
+        return Guest(store, module, instance, owned, spec, hold_gil)
+    except BaseException:
+        with contextlib.ExitStack() as undo:
+            undo.callback(_close_all, owned)
+            if own_store is not None:
+                undo.callback(own_store.close)
+        raise
 
 
-def _for_engine(module: wasmtime.Module, engine: wasmtime.Engine) -> wasmtime.Module:
-    """Copy a compiled module to another engine: wasmtime-py's modules do not say which is theirs."""
-    try:
-        return wasmtime.Module.deserialize(engine, module.serialize())
-    except wasmtime.WasmtimeError as error:
-        raise LinkError(
-            f"instantiate: a wasmtime.Module of an engine with other settings ({error}), expected its engine too; "
-            "write instantiate(module, ..., engine=engine)"
-        ) from error
+def _made(hosts: Sequence[Host], owned: list[HostModule]) -> dict[str, HostModule | FunctionModule]:
+    """Return host modules by name. What is made here of a class is `owned`."""
+    found: dict[str, HostModule | FunctionModule] = {}
+    for host in hosts:
+        if isinstance(host, HostModule | FunctionModule):
+            each = host
+        elif isinstance(host, type) and issubclass(host, HostModule):
+            each = host()
+            owned.append(each)
+        else:
+            raise LinkError(
+                f"instantiate: {host!r}, expected a HostModule, its class, or hostmod.module(...)"
+            )
+        name = each.name if isinstance(each, FunctionModule) else type(each).name
+        if name in found:
+            raise LinkError(f"instantiate: two host modules are named {name!r}, expected one of each name")
+        found[name] = each
+    return found
+
+
+def _close_all(modules: Sequence[HostModule]) -> None:
+    """Close host modules, the last one first; what one raises keeps no other from being closed."""
+    with contextlib.ExitStack() as stack:
+        for each in modules:
+            stack.callback(close, each)
 
 
 def _memory_of(
-    module: wasmtime.Module,
+    interface: Interface,
     wanted: str | None,
     store: wasmtime.Store,
     linker: wasmtime.Linker | None,
-    hosts: list[str],
+    hosts: Container[str],
 ) -> tuple[str, wasmtime.Memory | None]:
     """Find which memory a guest's host functions see; make the one that it imports, if nothing else will."""
-    exported = [each.name for each in module.exports if isinstance(each.type, wasmtime.MemoryType)]
     if wanted is not None:
-        if wanted not in exported:
+        if wanted not in interface.exported_memories:
+            known = interface.exported_memories
             raise LinkError(
                 f"instantiate: memory={wanted!r}, expected one of the guest's: "
-                f"{', '.join(exported) or 'it exports none'}"
+                f"{listed(known) or 'it exports none'}"
             )
         return wanted, None
     provided: wasmtime.Memory | None = None
-    for each in module.imports:
-        if isinstance(each.type, wasmtime.MemoryType) and linker is not None and each.module not in hosts:
-            made = wasmtime.Memory(store, each.type)
-            linker.define(store, each.module, each.name or "", made)
-            provided = provided or made
+    if linker is not None:
+        for each in interface.memories:
+            if each.module not in hosts:
+                made = wasmtime.Memory(store, each.type)
+                linker.define(store, each.module, each.name, made)
+                provided = provided or made
+    exported = interface.exported_memories
     if "memory" in exported:
         return "memory", None
     if len(exported) == 1 and provided is None:
@@ -207,28 +246,23 @@ def _memory_of(
 
 def _check_all(
     module: wasmtime.Module,
-    hosts: list[HostModule | FunctionModule],
+    interface: Interface,
+    hosts: Mapping[str, HostModule | FunctionModule],
     linker: wasmtime.Linker,
     store: wasmtime.Store,
-    own: bool,
 ) -> None:
-    found = mismatches(module, hosts)
-    known = {host.name for host in hosts}
-    for each in module.imports:
-        if each.module in known:
+    found = mismatches(module, hosts.values())
+    if interface.sources <= hosts.keys() and not found:
+        return
+    for each in interface.imports:
+        if each.module in hosts:
             continue
-        name = each.name or ""
         try:
-            linker.get(store, each.module, name)
+            linker.get(store, each.module, each.name)
         except wasmtime.WasmtimeError:
-            wanted = (
-                core_signature(each.type)
-                if isinstance(each.type, wasmtime.FuncType)
-                else f"a {type(each.type).__name__.removesuffix('Type').lower()}"
-            )
-            have = ", ".join(sorted(known))
+            have = ", ".join(sorted(hosts))
             advice = f"no host module named {each.module!r} was given" + (f" (given: {have})" if have else "")
-            found.append(Mismatch(each.module, name, wanted, None, advice))
+            found.append(Mismatch(each.module, each.name, spell_type(each), None, advice))
     if found:
         places = "1 place" if len(found) == 1 else f"{len(found)} places"
         raise LinkError(f"the guest's imports and what it is given disagree in {places}:", found)

@@ -102,10 +102,11 @@ class GuestMemory(Memory):
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, GuestMemory):
             return NotImplemented
-        return self._store is other._store and self._key == other._key
+        identity = _wasmtime.memory_identity
+        return self._store is other._store and identity(self._memory) == identity(other._memory)
 
     def __hash__(self) -> int:
-        return hash((id(self._store), self._key))
+        return hash((id(self._store), _wasmtime.memory_identity(self._memory)))
 
     def __repr__(self) -> str:
         try:

@@ -14,6 +14,7 @@ from typing import Any, TypeVar, dataclass_transform, overload
 from hostmod._generated import compile_source
 from hostmod.errors import ConversionError, DeclarationError, SegmentationFault, shown
 from hostmod.memory import OUTSIDE, FixedSizeMemory, Memory
+from hostmod.types.annotations import names_around, read_annotations, unaliased
 from hostmod.types.base import GuestType, Inline, describe, resolve_object
 from hostmod.types.pointer import List, Pointer
 from hostmod.types.view import show_bytes
@@ -51,7 +52,10 @@ class StructType(GuestType[Any]):
         "align",
         "layout",
         "initializer",
+        "load_object",
+        "store_object",
         "_load",
+        "_offsets",
         "_store",
     }
     result = "take an out: Pointer parameter and store the struct through it"
@@ -73,6 +77,7 @@ class StructType(GuestType[Any]):
             offset += type_.size
             align = max(align, type_.align)
         self.fields = tuple(placed)
+        self._offsets = {field.name: field.offset for field in placed}
         self.initializer = initializer
         self.align = align
         self.size = -(-offset // align) * align
@@ -80,10 +85,13 @@ class StructType(GuestType[Any]):
 
     def offsetof(self, name: str) -> int:
         """Offset of a field in bytes; KeyError if there is none of that name."""
-        for field in self.fields:
-            if field.name == name:
-                return field.offset
-        raise KeyError(name)
+        return self._offsets[name]
+
+    def __getstate__(self) -> object:
+        return self.cls, [(field.name, field.type) for field in self.fields], self.initializer
+
+    def __setstate__(self, state: tuple[type, list[tuple[str, GuestType[Any]]], object]) -> None:
+        self.__init__(*state)  # type: ignore[misc]  # what reads and writes it is generated anew
 
     def load_object(self, memory: Memory, offset: int) -> Any:
         return self._load(memory, offset)
@@ -310,6 +318,7 @@ class Length:
         return f"Length({self.length})"
 
     def __guest_type_of__(self, inner: object, where: str) -> GuestType[Any]:
+        inner = unaliased(inner, where)
         if inner is bytes:
             return FixedBytesType(self.length)
         arguments = typing.get_args(inner)
@@ -459,7 +468,8 @@ def _struct_class(cls: type, frozen: bool, depth: int) -> type:
     cls.__guest_type__ = staticmethod(guest_type)  # type: ignore[attr-defined]  # it gains it here
     frame = sys._getframe(depth)
     try:
-        hints = typing.get_type_hints(cls, localns={**frame.f_locals, cls.__name__: cls}, include_extras=True)
+        names = {**frame.f_locals, **names_around(frame), cls.__name__: cls}
+        hints = read_annotations(cls, names)
     except DeclarationError as error:
         raise DeclarationError(
             f"{cls.__name__}: {error.where}", error.found, error.expected, error.write

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from struct import Struct
+from types import GenericAlias
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from hostmod.errors import ConversionError, DeclarationError, shown
@@ -100,6 +101,8 @@ else:
         """``Array[T]``, T an integer or float: a typed memoryview of guest memory; `numpy.frombuffer` works on it."""
 
         def __class_getitem__(cls, element: object) -> object:
+            if isinstance(element, TypeVar):
+                return GenericAlias(cls, (element,))  # of an alias: type Row[T] = Array[T]
             found = resolve(element, f"Array[{describe(element).removeprefix('annotated ')}]")
             if not isinstance(found, IntegerType | FloatType) or found.code not in ("int", "float"):
                 raise DeclarationError(
@@ -109,6 +112,8 @@ else:
 
         @classmethod
         def __guest_type__(cls, arguments: tuple[object, ...], where: str) -> object:
+            for element in arguments:
+                return resolve(cls[resolve(element, where)], where)
             raise DeclarationError(
                 where, "annotated Array", "an element type", "write Array[Uint32], for example"
             )
