@@ -173,8 +173,7 @@ class _CallbackTrap(wasmtime.Trap):
         error = sys.exc_info()[1]
         super().__init__(message)
         if error is not None:
-            traps.raised.error = error
-            traps.raised.message = message
+            traps.raised.add(message, error)
 
 
 _ENTERS = {

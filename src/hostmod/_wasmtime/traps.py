@@ -16,17 +16,41 @@ from hostmod._wasmtime import library
 from hostmod._wasmtime.structures import WASMTIME_VERSION
 from hostmod.errors import Trap, TrapFrame, trap_frames, trap_report, visible
 
+MOST_PENDING = 16
+"""Exceptions that are kept for the entries beneath them: more are only there if something else took their traps."""
+
 
 class _Raised(threading.local):
-    """What the last failed host callback of this thread raised, until the entry beneath it picks it up.
+    """What failed host callbacks of this thread have raised, until the entries beneath them pick it up.
 
-    A callback runs on the thread that entered the guest, and its trap unwinds to that entry before anything else runs
-    on the thread, so one slot a thread is exact. `message` is what the trap says, so that a trap of the guest's own is
-    never taken for it.
+    `pending` holds each with what its trap says, so that a trap of the guest's own is never taken for it. There can be
+    several: a signal's handler may call a guest while the trap of another is on its way. `error` and `message` are set
+    without a call, for a callback that could not make a trap of its own.
     """
 
     error: BaseException | None = None
     message: str = ""
+
+    def __init__(self) -> None:
+        self.pending: list[tuple[str, BaseException]] = []
+
+    def add(self, message: str, error: BaseException) -> None:
+        """Note what a trap with this message stands for."""
+        pending = self.pending
+        pending.append((message, error))
+        if len(pending) > MOST_PENDING:
+            del pending[0]
+
+    def take(self, report: str | None) -> BaseException | None:
+        """Take what the trap stands for that reads like this, the last of several; None if it is the guest's own."""
+        pending = self.pending
+        for index in range(len(pending) - 1, -1, -1):
+            message, error = pending[index]
+            if report is None or message in report:
+                del pending[index:]  # with those whose traps something else took
+                return error
+        error_, self.error = self.error, None
+        return error_ if report is None or self.message in report else None
 
 
 raised = _Raised()
@@ -43,8 +67,8 @@ def trap(where: str, error: BaseException) -> int:
     )
     data = visible(message).encode("utf-8", "replace")  # one line, with no NUL: a module may have any name
     made = int(library.trap_new(data, len(data)))
-    raised.error = error
-    raised.message = data.decode()
+    raised.add(data.decode(), error)
+    raised.error = None
     return made
 
 
@@ -87,23 +111,18 @@ if not library.missing:  # else hostmod refuses to run, when it is first used
 def take_raised(trap: BaseException | None) -> BaseException | None:
     """Take the exception that ended a guest call as `trap`, noting the guest's backtrace on it; None if the guest
     trapped by itself."""
-    left = raised.error
-    if left is None:
+    if raised.error is None and not raised.pending:
         return None
-    error: BaseException = left
-    message = raised.message
-    raised.error = None
-    raised.message = ""
     refill()
-    if wasmtime_func.LAST_EXCEPTION is error:
+    report = None if trap is None else str(trap)
+    error = raised.take(report)
+    if error is not None and wasmtime_func.LAST_EXCEPTION is error:
         wasmtime_func.LAST_EXCEPTION = None
-    if trap is None:
+    if error is None or report is None:
         return error
-    report = str(trap)
-    if message not in report:
-        return None
     # An exception of the user's that takes no notes is raised without one, and so is any at the end of Python's stack.
     with contextlib.suppress(Exception):
+        assert trap is not None  # it has a report
         backtrace = trap_report(report, frames_of(trap)).partition("\n\nCaused by:")[0].strip()
         if "backtrace" in backtrace:
             lines = [line.strip() for line in backtrace.splitlines()[1:] if line.strip()]
