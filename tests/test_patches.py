@@ -252,13 +252,13 @@ CHANGED = {
         "StoreContext._context does not use _StoreContext__ptr",
     ),
     "an enter_wasm that does more": (
-        """
-import contextlib
-@contextlib.contextmanager
-def enter_wasm(store):
-    yield prepare(store)
-wasmtime._func.enter_wasm = enter_wasm
-""",
+        (
+            "import contextlib\n"
+            "@contextlib.contextmanager\n"
+            "def enter_wasm(store):\n"
+            "    yield prepare(store)\n"
+            "wasmtime._func.enter_wasm = enter_wasm"
+        ),
         "_func.enter_wasm is another function",
     ),
     "an enter_wasm that is no context manager": (

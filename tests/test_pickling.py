@@ -200,6 +200,28 @@ def test_a_guest_s_trap_has_the_guest_s_stack_as_plain_data() -> None:
     assert "plugin!inner" in str(trap_of("run"))
 
 
+def test_a_trap_in_a_start_function_is_one() -> None:
+    with pytest.raises(hostmod.Trap) as caught:
+        hostmod.instantiate("(module (func $begin unreachable) (start $begin))")
+    assert caught.value.trap_code is wasmtime.TrapCode.UNREACHABLE
+    assert [each.func_name for each in caught.value.frames] == ["begin"]
+
+
+def test_a_trap_that_a_host_function_raises_in_a_start_function_is_that_very_one() -> None:
+    mine = wasmtime.Trap("of the host's making")
+
+    class Host(hostmod.HostModule, name="host"):
+        @hostmod.function
+        def f(self) -> None:
+            raise mine
+
+    for trap in (mine, hostmod.Trap("the host's too")):
+        mine = trap
+        with pytest.raises(wasmtime.Trap) as caught:
+            hostmod.instantiate('(module (import "host" "f" (func $f)) (start $f))', Host)
+        assert caught.value is trap
+
+
 def test_a_trap_made_by_hand_is_one_too() -> None:
     trap = Trap("out of luck")
     assert (str(trap), trap.message, trap.trap_code, trap.frames) == ("out of luck", "out of luck", None, [])

@@ -591,13 +591,13 @@ class Raw:
         try:
             return self._call(context, words)
         finally:
-            references.release(context)
+            references.release(1 << 63)
             del entered
 
     def _call(self, context: int, words: Sequence[Any]) -> tuple[Any, BaseException | None]:
         slots = (ctypes.c_uint64 * (2 * self._words))()
         places = [index for index, core in enumerate(self._params) if core == "externref"]
-        raws = _wasmtime.externrefs_to_raw(context, [words[index] for index in places])
+        raws = references.hold_raws(context, [words[index] for index in places])
         for index, word in enumerate(words):
             if index not in places:
                 slots[2 * index] = word

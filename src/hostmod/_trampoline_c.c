@@ -2640,27 +2640,73 @@ typedef struct {
     PyObject *dict;
     Guard *guard;
     Py_ssize_t words;
+    Py_ssize_t references; /* among the parameters or the results, whichever has more */
     void *context;
     func_t function;
     bool hold;
 } GuestCall;
 
-enum { FEW_WORDS = 32 };
+enum { FEW_WORDS = 32, FEW_ROOTS = 8 };
+
+/* Make roots of the references among the arguments, and their raws: the raws last, since one is no root. */
+static bool pass_references(GuestCall *self, PyObject *const *arguments, raw_t *slots, root_t *roots) {
+    const Plan *plan = &self->plan;
+    Py_ssize_t next = 0;
+    for (Py_ssize_t at = 0; at < plan->param_count; at++)
+        if (plan->params[at].op == OP_EXTERNREF) {
+            PyObject *made = ask(MAKE_ROOT, "(KOK)", (unsigned long long)(uintptr_t)self->context, arguments[at],
+                                 (unsigned long long)(uintptr_t)&roots[next++]);
+            if (made == NULL)
+                return false;
+            Py_DECREF(made);
+        }
+    next = 0;
+    for (Py_ssize_t at = 0; at < plan->param_count; at++)
+        if (plan->params[at].op == OP_EXTERNREF) {
+            slots[at].u64 = arguments[at] == Py_None ? 0 : wt.externref_to_raw(self->context, &roots[next]);
+            next++;
+        }
+    return true;
+}
+
+/* Make the Python object of one result. */
+static PyObject *guest_result(GuestCall *self, Py_ssize_t at, const raw_t *slots, root_t *roots) {
+    const Slot *slot = &self->plan.results[at];
+    if (slot->op == OP_BOOL)
+        return PyBool_FromLong(slots[at].u32 != 0);
+    if (slot->op != OP_EXTERNREF)
+        return number_load(slot->op, (const unsigned char *)&slots[at]);
+    if (slots[at].u32 == 0)
+        Py_RETURN_NONE;
+    return ask(REFERENCE, "(KK)", (unsigned long long)(uintptr_t)self->context,
+               (unsigned long long)(uintptr_t)&roots[slot->root]);
+}
 
 static PyObject *guest_call(GuestCall *self, PyObject *const *arguments, size_t flags, PyObject *names) {
     const Plan *plan = &self->plan;
     raw_t few[FEW_WORDS], *slots = few;
+    root_t passed[FEW_ROOTS], returned[FEW_ROOTS];
     Py_ssize_t count = PyVectorcall_NARGS(flags);
     if (count != plan->param_count || names != NULL || self->words > FEW_WORDS)
         goto python;
     for (Py_ssize_t at = 0; at < count; at++)
-        if (!core_store(plan->params[at].op, &slots[at], arguments[at]))
+        if (plan->params[at].op != OP_EXTERNREF && !core_store(plan->params[at].op, &slots[at], arguments[at]))
             goto python;
     if (!guard_enter(self->guard, plan->where, true))
         return NULL;
     if (self->guard->context == 0) {
         guard_leave(self->guard);
         goto python; /* closed: it says so */
+    }
+    if (self->references > 0) {
+        memset(passed, 0, sizeof passed);
+        memset(returned, 0, sizeof returned);
+        if (!pass_references(self, arguments, slots, passed)) {
+            for (Py_ssize_t at = 0; at < self->references; at++)
+                unroot(self->context, &passed[at]);
+            guard_leave(self->guard);
+            return NULL;
+        }
     }
     Py_INCREF(self); /* the guest's host functions can drop what this call belongs to */
     void *trap = NULL, *error;
@@ -2671,17 +2717,29 @@ static PyObject *guest_call(GuestCall *self, PyObject *const *arguments, size_t 
         error = wt.func_call_unchecked(self->context, &self->function, slots, (size_t)self->words, &trap);
         Py_END_ALLOW_THREADS
     }
-    guard_leave(self->guard);
+    if (self->references > 0) {
+        /* Before any Python code: a raw reference is no root. */
+        for (Py_ssize_t at = 0; error == NULL && trap == NULL && at < plan->result_count; at++)
+            if (plan->results[at].op == OP_EXTERNREF)
+                wt.externref_from_raw(self->context, slots[at].u32, &returned[plan->results[at].root]);
+        for (Py_ssize_t at = 0; at < self->references; at++)
+            unroot(self->context, &passed[at]);
+    }
     PyObject *result = NULL;
     if (error != NULL || trap != NULL) {
+        guard_leave(self->guard);
         refuse(ask(FAIL, "(KK)", (unsigned long long)(uintptr_t)error, (unsigned long long)(uintptr_t)trap));
-    } else if (plan->optional && slots[plan->errno_index].i32 != 0) {
+        Py_DECREF(self);
+        return NULL;
+    }
+    if (self->references == 0)
+        guard_leave(self->guard);
+    if (plan->optional && slots[plan->errno_index].i32 != 0) {
         refuse(ask(RAISE_ERRNO, "(i)", slots[plan->errno_index].i32));
     } else if (plan->is_tuple) {
         result = PyTuple_New(plan->result_count);
         for (Py_ssize_t at = 0; result != NULL && at < plan->result_count; at++) {
-            PyObject *item = plan->results[at].op == OP_BOOL ? PyBool_FromLong(slots[at].u32 != 0)
-                                                             : number_load(plan->results[at].op, (unsigned char *)&slots[at]);
+            PyObject *item = guest_result(self, at, slots, returned);
             if (item == NULL)
                 Py_CLEAR(result);
             else
@@ -2690,8 +2748,12 @@ static PyObject *guest_call(GuestCall *self, PyObject *const *arguments, size_t 
     } else if (plan->result_count == 0) {
         result = Py_NewRef(Py_None);
     } else {
-        result = plan->results[0].op == OP_BOOL ? PyBool_FromLong(slots[0].u32 != 0)
-                                                : number_load(plan->results[0].op, (unsigned char *)&slots[0]);
+        result = guest_result(self, 0, slots, returned);
+    }
+    if (self->references > 0) { /* inside until here: the objects were asked of the store */
+        for (Py_ssize_t at = 0; at < self->references; at++)
+            unroot(self->context, &returned[at]);
+        guard_leave(self->guard);
     }
     Py_DECREF(self);
     return result;
@@ -2771,6 +2833,15 @@ static PyObject *guest_call_new(PyTypeObject *type, PyObject *arguments, PyObjec
         Py_DECREF(self);
         return NULL;
     }
+    Py_ssize_t passed = 0, returned = 0;
+    for (Py_ssize_t at = 0; at < self->plan.param_count; at++)
+        passed += self->plan.params[at].op == OP_EXTERNREF;
+    for (Py_ssize_t at = 0; at < self->plan.result_count; at++)
+        if (self->plan.results[at].op == OP_EXTERNREF)
+            self->plan.results[at].root = returned++;
+    self->references = passed > returned ? passed : returned;
+    if (self->references > FEW_ROOTS)
+        self->words = FEW_WORDS + 1; /* for Python to do */
     return (PyObject *)self;
 }
 

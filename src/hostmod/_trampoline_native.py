@@ -371,7 +371,7 @@ class HostThunk(native.Thunk):
 define_all = native.define_all
 """Define functions in a linker, as `_trampoline_py.define_all` does."""
 
-_NATIVE_GUEST = ("int", "float", "bool")
+_NATIVE_GUEST = ("int", "float", "bool", "externref")
 
 
 class GuestThunk(_trampoline_py.GuestThunk):

@@ -96,7 +96,7 @@ class Frame(Slots):
             raise no_memory(self.locator.where, self.locator.name, kind)
         context = _wasmtime.caller_context(self.caller)
         guard = store.guard_at(context)
-        window = views.window(guard, key[_wasmtime.EXTERN_OF :])
+        window = views.window_on(guard, key[_wasmtime.EXTERN_OF :])
         argument = _wasmtime.address_argument(context)
         # Without a call in between, so that no signal leaves half of one memory with half of another.
         self.window, self.key, self.context_argument = window, key, argument

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+import functools
+import itertools
 import operator
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +14,7 @@ from hostmod._generated import compile_source
 from hostmod._trampoline_py.frames import Slots
 from hostmod._trampoline_py.guest_source import render_guest
 from hostmod._trampoline_py.values import StructError, bad_value, put_words
-from hostmod._wasmtime import references
+from hostmod._wasmtime import library, references
 from hostmod._wasmtime import store as stores
 from hostmod.errors import ErrnoError, StaleMemoryError
 from hostmod.plan import Plan
@@ -43,15 +45,22 @@ _NAMES: dict[str, Any] = {
     "bad_value": bad_value,
     "closed": closed,
     "enter": stores.enter,
-    "externrefs_to_raw": references.externrefs_to_raw,
     "failure": _wasmtime.failure,
-    "held": references.held,
     "here": _wasmtime.stack.here,
     "index": operator.index,
     "put_words": put_words,
+    "call_of": operator.call,
+    "chain": itertools.chain,
+    "from_raw": library.externref_from_raw,
+    "make_roots": references.make_roots,
+    "new_roots": references.new_roots,
+    "objects_of": references.objects_of,
+    "partial": functools.partial,
+    "raws_of": references.raws_of,
     "release": references.release,
+    "repeat": itertools.repeat,
+    "unroot": references.unroot,
     "reraise": _wasmtime.reraise,
-    "root": references.from_raws,
 }
 """What the generated code calls."""
 

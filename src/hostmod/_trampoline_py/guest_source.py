@@ -16,7 +16,6 @@ def render_guest(plan: Plan, native_guard: bool = False) -> tuple[str, dict[str,
     """
     source = Source()
     names = [f"p{position}" for position in range(len(plan.params))]
-    references = any(slot.type.code == "externref" for slot in (*plan.params, *plan.results))
     memory = any(
         slot.type.code not in ("int", "float", "bool", "duration", "enum", "externref")
         for slot in (*plan.params, *plan.results)
@@ -28,42 +27,60 @@ def render_guest(plan: Plan, native_guard: bool = False) -> tuple[str, dict[str,
         source.add("context_of()", "memory = new_memory()", "try:")
         source.depth += 1
     store_values(source, plan.params, names, "WHERE", "s")
+    passed = [slot for slot in plan.params if slot.type.code == "externref"]
+    returned = [item(slot.index, "I") for slot in plan.results if slot.type.code == "externref"]
+    if passed:
+        source.add("passed = None")
+    if native_guard:
+        source.add("used = here.used", "entered = Entered(guard, WHERE)")
+    else:
+        source.add("used, first = enter(guard, WHERE)")
     source.add(
-        "entered = Entered(guard, WHERE)" if native_guard else "used = enter(guard, WHERE)",
         "try:",
         "    context = guard.context",
         "    if not context:",
         "        raise closed(WHERE)",
     )
-    passed = [slot for slot in plan.params if slot.type.code == "externref"]
+    if returned:
+        # Null until the guest has returned. What it returns is rooted in the same call: a raw reference is no root, and
+        # whatever runs in between can let the guest's collector take what it is to.
+        source.add(f"    returned = new_roots({len(returned)})", *(f"    s.{each} = 0" for each in returned))
     if passed:
-        source.add("    raws = externrefs_to_raw(context, references)")
+        source.add(
+            "    passed = make_roots(context, references)", "    raws = raws_of(context, passed, references)"
+        )
         source.add(
             *(f"    s.{item(slot.index, 'I')} = raws[{position}]" for position, slot in enumerate(passed))
         )
-    source.add("    error = invoke(context, function, s.address, WORDS, s.trap_address)")
-    returned = [f"s.{item(slot.index, 'I')}" for slot in plan.results if slot.type.code == "externref"]
     if returned:
-        # Before anything else is made: a raw reference is no root.
+        places = ", ".join(each[2:-1] for each in returned)
         source.add(
+            "    go = partial(invoke, context, function, s.address, WORDS, s.trap_address)",
+            f"    raws = map(s.I.__getitem__, ({places},))",
+            "    steps = chain(map(call_of, (go,)), map(from_raw, repeat(context), raws, returned[1]))",
+            "    error = list(steps)[0]",
+            f"    raws = ({', '.join(f's.{each}' for each in returned)},)",
             "    if error is None and not s.trap[0]:",
-            f"        rooted = root(context, ({', '.join(returned)},))",
+            "        rooted = objects_of(context, returned, raws)",
+            "    else:",
+            "        unroot(context, returned)",
         )
-    if references:
-        source.add("    if held:", "        release(context)")
+    else:
+        source.add("    error = invoke(context, function, s.address, WORDS, s.trap_address)")
     source.add("finally:")
     if native_guard:
-        source.add("    entered = None")
+        source.add("    here.used = used", "    entered = None")
     else:
         # Without a call, so that no signal can come in between.
         source.add(
-            "    depth = guard.depth - 1",
-            "    guard.depth = depth",
-            "    if not depth:",
+            "    guard.depth -= 1",
+            "    here.used = used",
+            "    if first:",
             "        del claim[0]",
         )
-    if not native_guard:
-        source.add("here.used = used")
+    if passed:
+        source.add("    unroot(context, passed)")
+    source.add("if here.held:", "    release(used)")
     source.add(
         "if error is not None or s.trap[0]:",
         "    pointer = s.trap[0]",

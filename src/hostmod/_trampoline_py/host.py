@@ -62,7 +62,7 @@ _NAMES: dict[str, Any] = {
     "end_plain": end_plain,
     "end_raised": end_raised,
     "export_get": _wasmtime.prepared_export_get,
-    "externrefs_to_raw": _wasmtime.externrefs_to_raw,
+    "hold_raws": references.hold_raws,
     "here": _wasmtime.stack.here,
     "get_ident": threading.get_ident,
     "index": operator.index,

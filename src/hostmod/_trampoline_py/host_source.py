@@ -127,7 +127,7 @@ def render_host(plan: Plan, fixed_memory: bool = False) -> tuple[str, dict[str, 
     returned = [slot for slot in plan.results if slot.type.code == "externref"]
     if returned:
         # The last thing that is done, since a raw reference is no root.
-        source.add("if references is not None:", "    raws = externrefs_to_raw(context, references)")
+        source.add("if references is not None:", "    raws = hold_raws(context, references)")
         source.add(
             *(f"    f.{item(slot.index, 'I')} = raws[{position}]" for position, slot in enumerate(returned))
         )

@@ -25,7 +25,7 @@ from hostmod._wasmtime.library import (
 )
 from hostmod._wasmtime.linkers import define_callback, linker_address, wasmtime_error
 from hostmod._wasmtime.modules import CoreTypes, Extern, Import, core_names, exports_of, imports_of
-from hostmod._wasmtime.references import externref_from_raw, externrefs_to_raw
+from hostmod._wasmtime.references import externref_from_raw
 from hostmod._wasmtime.selftest import verify
 from hostmod._wasmtime.signatures import core_name, function_type, type_address
 from hostmod._wasmtime.store import context_of, engine_of, guard_of, owns, raw_caller
@@ -72,7 +72,6 @@ __all__ = [
     "exports_of",
     "extern_delete",
     "externref_from_raw",
-    "externrefs_to_raw",
     "failure",
     "fitting",
     "func_call_unchecked",

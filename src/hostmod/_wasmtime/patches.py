@@ -30,7 +30,7 @@ from wasmtime import _ffi as ffi
 from wasmtime import _func as wasmtime_func
 from wasmtime import _store as wasmtime_store
 
-from hostmod._wasmtime import engine, stack, store, traps
+from hostmod._wasmtime import engine, references, stack, store, traps
 from hostmod._wasmtime.signals import uninterruptible_entry
 from hostmod._wasmtime.structures import WASMTIME_VERSION
 from hostmod.errors import InternalError
@@ -143,7 +143,10 @@ class Entry:
         return self._reference
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        stack.here.used = self._used
+        here = stack.here
+        here.used = self._used
+        if here.held:
+            references.release(self._used)
         if error is None and not self._trap:  # null is false
             return
         _left(self._trap, error)

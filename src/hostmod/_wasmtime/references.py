@@ -17,6 +17,7 @@ from wasmtime import _ffi as ffi
 from wasmtime import _value as wasmtime_value
 
 from hostmod._wasmtime import library
+from hostmod._wasmtime.stack import here
 from hostmod.errors import ConversionError, InternalError
 
 ROOT_SIZE = ctypes.sizeof(ffi.wasmtime_externref_t)
@@ -36,23 +37,42 @@ def _roots(count: int) -> tuple[Any, list[int]]:
     return array, [first + index * ROOT_SIZE for index in range(count)]
 
 
+Roots = tuple[Any, list[int]]
+"""What keeps some wasmtime_externref_t, and the address of each."""
+
+
+def new_roots(count: int) -> Roots:
+    """Make room for some roots, all null."""
+    return _roots(count)
+
+
+def unroot(context: int, roots: Roots | None) -> None:
+    """Let go of roots; of none if there are none."""
+    if roots is not None:
+        for address in roots[1]:
+            library.externref_unroot(context, address)
+
+
 def from_raws(context: int, raws: Sequence[int]) -> list[object]:
-    """Return the objects behind raw references of a store, the last first; None for null.
+    """Return the objects behind raw references of a store, the last first; None for null. Errors as in `objects_of`."""
+    roots = _roots(len(raws))
+    list(map(library.externref_from_raw, repeat(context), raws, roots[1]))
+    return objects_of(context, roots, raws)
+
+
+def objects_of(context: int, roots: Roots, raws: Sequence[int]) -> list[object]:
+    """Return the objects behind roots, which go; the last first, and None where the raw reference was null.
 
     Raises:
         ConversionError: one is none of a host's making: what ``extern.convert_any`` makes of a number or a struct.
     """
-    keep, addresses = _roots(len(raws))
-    list(map(library.externref_from_raw, repeat(context), raws, addresses))
     try:
         found = [
             rooted_object(context, address) if raw else None
-            for raw, address in zip(raws, addresses, strict=True)
+            for raw, address in zip(raws, roots[1], strict=True)
         ]
     finally:
-        for address in addresses:
-            library.externref_unroot(context, address)
-        del keep
+        unroot(context, roots)
     found.reverse()
     return found
 
@@ -83,38 +103,40 @@ def make_root(context: int, value: object, address: int) -> None:
         raise InternalError("wasmtime_externref_new made no reference: the store's GC heap is exhausted")
 
 
-def make_roots(context: int, values: Sequence[object]) -> tuple[Any, list[int]]:
-    """Make rooted references to objects; returns what keeps them, to be unrooted each, and their addresses."""
-    keep, addresses = _roots(len(values))
+def make_roots(context: int, values: Sequence[object]) -> Roots:
+    """Make roots of objects."""
+    roots = _roots(len(values))
     try:
-        for value, address in zip(values, addresses, strict=True):
+        for value, address in zip(values, roots[1], strict=True):
             make_root(context, value, address)
     except BaseException:
-        for address in addresses:
-            library.externref_unroot(context, address)
+        unroot(context, roots)
         raise
-    return keep, addresses
+    return roots
 
 
-held: dict[int, list[tuple[Any, list[int]]]] = {}
-"""Roots of the references that calls under way have passed to the guest of a store, by its context: they stay until the
-guest has returned, so that no Python code in between can bring about that they are collected. For the pure backend."""
-
-
-def externrefs_to_raw(context: int, values: Sequence[object]) -> list[int]:
-    """Make raw references of objects, 0 for None; they are `held` until `release`."""
-    if not values:
-        return []
-    roots = make_roots(context, values)
-    held.setdefault(context, []).append(roots)
+def raws_of(context: int, roots: Roots, values: Sequence[object]) -> list[int]:
+    """Return the raw references of the roots of these objects, 0 for None."""
     return [
         0 if value is None else int(library.externref_to_raw(context, address))
         for value, address in zip(values, roots[1], strict=True)
     ]
 
 
-def release(context: int) -> None:
-    """Let go of the roots that are held for a store's guest, which has returned."""
-    for _, addresses in held.pop(context, ()):
-        for address in addresses:
-            library.externref_unroot(context, address)
+def hold_raws(context: int, values: Sequence[object]) -> list[int]:
+    """Return raw references of what a host function returns, for the pure backend.
+
+    Their roots are held until the guest has returned, so that no Python code in between can bring about that they are
+    collected: with the place on the stack of the call that returns them, which is below that of the guest's.
+    """
+    roots = make_roots(context, values)
+    here.held.append((here.used, context, roots))
+    return raws_of(context, roots, values)
+
+
+def release(used: int) -> None:
+    """Let go of the roots that are held for a guest which has returned to where the stack was used up to `used`."""
+    held = here.held
+    while held and held[-1][0] < used:
+        _, context, roots = held.pop()
+        unroot(context, roots)

@@ -304,13 +304,13 @@ class _Trial:
 
     def same(self) -> None:
         slots = (ctypes.c_ubyte * structures.RAW_SIZE)()
-        (raw,) = references.externrefs_to_raw(self.context, [self.object])
+        (raw,) = references.hold_raws(self.context, [self.object])
         struct.pack_into("<I", slots, 0, raw)
         self.expect("the outcome of a call", self.call("same", slots), (None, None))
         (raw,) = struct.unpack_from("<I", slots)
         if references.externref_from_raw(self.context, raw) is not self.object:
             self.found.append("an externref came back as another object")
-        references.release(self.context)
+        references.release(1 << 63)
 
     def serve_same(self, caller: int, slots: int, count: int) -> int:
         window = (ctypes.c_ubyte * structures.RAW_SIZE).from_address(slots)

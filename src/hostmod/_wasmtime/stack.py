@@ -32,6 +32,8 @@ class _Thread(threading.local):
     def __init__(self) -> None:
         self.low, size = _bounds()
         self.used = self.low + size if self.low else _UNKNOWN
+        self.held: list[Any] = []
+        """Roots of references that host functions have returned: see `references.hold_raws`."""
 
 
 def _posix(library: Any) -> tuple[int, int]:

@@ -47,11 +47,15 @@ class Keeper:
             delete(self.pointer)
 
 
+_NOBODY = (0,)
+
+
 class Guard:
     """Which thread is inside a store, and how many calls deep.
 
-    A thread is inside if its number is the one item of `claim`: to put it there is one operation of a dict, which is
-    atomic with the GIL and without. Only that thread then touches `depth`.
+    A thread is inside if a tuple of its number is the one item of `claim`: to put it there is one operation of a dict,
+    which is atomic with the GIL and without. Only that thread then touches `depth`, and whoever put the tuple there
+    takes it out again.
     """
 
     __slots__ = (
@@ -71,7 +75,7 @@ class Guard:
     def __init__(self, context: int = 0, wasm_stack: int = engines.WASM_STACK) -> None:
         self.context = context
         """The address of the store's wasmtime_context_t; 0 once it is closed."""
-        self.claim: dict[int, int] = {}
+        self.claim: dict[int, tuple[int]] = {}
         self.depth = 0
         self.handed: weakref.ref[Handed] | None = None
         """A context that was handed to the thread inside, and that it has not passed to wasmtime yet."""
@@ -89,32 +93,32 @@ class Guard:
     @property
     def owner(self) -> int:
         """The number of the thread that is inside, 0 for none."""
-        return self.claim.get(0, 0)
+        return self.claim.get(0, _NOBODY)[0]
 
     @property
     def inside(self) -> bool:
         """Whether the calling thread is inside, and nothing has to end before its guest runs: no need to enter then."""
-        return self.claim.get(0) == get_ident() and not self.moving and self.handed is None
+        return self.claim.get(0, _NOBODY)[0] == get_ident() and not self.moving and self.handed is None
 
     def settle(self) -> None:
         """Leave for a context that this thread was handed and never passed to wasmtime.
 
         A signal's exception can come between the two, and its traceback keep what was handed.
         """
-        if self.handed is not None and self.claim.get(0) == get_ident():
+        if self.handed is not None and self.claim.get(0, _NOBODY)[0] == get_ident():
             handed, self.handed = self.handed(), None
             if handed is not None:
                 handed.pointer = None
 
 
-def enter(guard: Guard, where: str) -> int:
+def enter(guard: Guard, where: str) -> tuple[int, bool]:
     """Claim a store for this thread, and see that its guest can run.
 
-    To leave, take one off `guard.depth`, and the item out of `guard.claim` where that makes 0: without calling
-    anything, so that no signal can come in between.
+    To leave, take one off `guard.depth`, set `stack.here.used` back, and take the item out of `guard.claim` if it is
+    this call's: without calling anything, so that no signal can come in between.
 
     Returns:
-        `stack.here.used`, which is to be set back once the guest has returned.
+        What `stack.here.used` was, and whether the item in `guard.claim` is this call's.
 
     Raises:
         StoreBusyError: another thread is inside.
@@ -125,19 +129,12 @@ def enter(guard: Guard, where: str) -> int:
     me = get_ident()
     used = here.used
     if used - here.low < (stack.NESTED if guard.depth else guard.stack + stack.MARGIN):
-        if guard.claim.get(0, me) != me:
+        if guard.owner not in (0, me):
             raise StoreBusyError(where)
         raise stack.refuse(
             where, used - here.low, stack.NESTED if guard.depth else guard.stack + stack.MARGIN
         )
-    try:
-        owner = guard.claim.setdefault(0, me)
-    except BaseException:  # a signal's, after the call
-        _unclaim(guard, me)
-        raise
-    if owner != me:
-        raise StoreBusyError(where)
-    guard.depth += 1
+    first = _claim(guard, me, where)
     guard.entries += 1
     here.used = used - 1  # no call's any more: see CallMemory
     if guard.moving:
@@ -146,26 +143,25 @@ def enter(guard: Guard, where: str) -> int:
         except BaseException:
             here.used = used
             guard.depth -= 1
-            _unclaim(guard, me)
+            if first:
+                del guard.claim[0]
             raise
-    return used
+    return used, first
 
 
-def _claim(guard: Guard, me: int, where: str) -> None:
-    """Claim a store whose guest is not to run. Raises StoreBusyError if another thread is inside."""
+def _claim(guard: Guard, me: int, where: str) -> bool:
+    """Claim a store; returns whether the item in `guard.claim` is this call's. StoreBusyError as in `enter`."""
+    mine = (me,)
     try:
-        owner = guard.claim.setdefault(0, me)
+        found = guard.claim.setdefault(0, mine)
     except BaseException:  # a signal's, after the call
-        _unclaim(guard, me)
+        if guard.claim.get(0) is mine:
+            del guard.claim[0]
         raise
-    if owner != me:
+    if found[0] != me:
         raise StoreBusyError(where)
     guard.depth += 1
-
-
-def _unclaim(guard: Guard, me: int) -> None:
-    if guard.depth == 0 and guard.claim.get(0) == me:
-        del guard.claim[0]
+    return found is mine
 
 
 def _room_1() -> None:
@@ -192,7 +188,7 @@ def end_moving(shows: set[Shows], where: str) -> None:
 class Entered:
     """A claim on a store, from when it is made until it goes."""
 
-    __slots__ = ("_guard", "_used")
+    __slots__ = ("_first", "_guard", "_used")
 
     def __init__(self, guard: Guard, where: str, runs: bool = True) -> None:
         """Enter a store; `runs` says that its guest may, so that what `enter` asks for has to be true.
@@ -202,9 +198,9 @@ class Entered:
         self._guard: Guard | None = None
         self._used = here.used
         if runs:
-            enter(guard, where)
+            _, self._first = enter(guard, where)
         else:
-            _claim(guard, get_ident(), where)
+            self._first = _claim(guard, get_ident(), where)
         self._guard = guard
 
     def __del__(self) -> None:
@@ -212,9 +208,8 @@ class Entered:
         if guard is not None:
             # Without a call: what a signal's handler raised here would be lost, and the store stay claimed.
             here.used = self._used
-            depth = guard.depth - 1
-            guard.depth = depth
-            if not depth:
+            guard.depth -= 1
+            if self._first:
                 del guard.claim[0]
 
 
@@ -370,7 +365,9 @@ def close(store: wasmtime.Store, is_finalizing: Callable[[], bool] = sys.is_fina
     opened.pop(context, None)
     windows = guard.windows
     while windows:
-        with contextlib.suppress(KeyError):  # another thread's
+        with contextlib.suppress(
+            KeyError, ValueError
+        ):  # another thread's, or one that was released meanwhile
             windows.popitem()[1].end()
     keeper, guard.keeper = guard.keeper, None
     if keeper is None:

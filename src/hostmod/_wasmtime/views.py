@@ -39,6 +39,10 @@ def array_at(address: int, size: int) -> Any:
     return array_type(size).from_address(address)
 
 
+def _nothing_alive() -> None:
+    return None
+
+
 _nothing = ctypes.create_string_buffer(1)
 _NOWHERE = ctypes.addressof(_nothing)
 """The address of a memory of no bytes."""
@@ -75,7 +79,7 @@ class Window:
         self.base, self.exporter, self.keeper, self.view, self.size = base, exporter, keeper, view, size
 
     def export(self) -> Any:
-        """Make an exporter of the whole memory."""
+        """Make an exporter of the whole memory. Whether the window has ended meanwhile is for the caller to see."""
         array = self.exporter.from_address(self.base)
         array.keeper = self.keeper
         return array
@@ -84,15 +88,16 @@ class Window:
         """Release it; False if something uses it at this very moment."""
         if self.size < 0:
             return True
+        view = self.view  # without a call before it has ended: what runs in between can take it up anew
         self.size = -1
         self.keeper = None
-        alive = weakref.ref(self.view.obj)
+        alive = weakref.ref(view.obj)
         with contextlib.suppress(BufferError):
-            self.view.release()
+            view.release()
         return alive() is None
 
 
-def window(guard: Any, key: bytes) -> Window:
+def window_on(guard: Any, key: bytes) -> Window:
     """Return the window on a memory, made anew if it has another size than when it was looked at last.
 
     Args:
@@ -149,13 +154,22 @@ class Views:
     def __init__(self, window: Window, before: Views | None = None) -> None:
         """Make the views of a window; `before` are those of the same call that ended when its guest ran again."""
         self._before = before
-        array = window.export()
-        self._alive = weakref.ref(array)
-        self.root: memoryview | None = memoryview(array).cast("B")
         self._handed: list[weakref.ref[memoryview]] = []
         self._guard = window.guard
+        self._alive: Callable[[], Any] = _nothing_alive
+        self.root: memoryview | None = None
+        self._look(window)
+        while window.moves and window.size < 0:
+            # The guest has run, in a signal's handler for one, before these were among what has to end first.
+            self.end()
+            self._look(window_on(self._guard, window.key))
+
+    def _look(self, window: Window) -> None:
+        array = window.export()
+        self._alive = weakref.ref(array)
+        self.root = memoryview(array).cast("B")
         if window.moves:
-            window.guard.moving.add(self)
+            self._guard.moving.add(self)
 
     @property
     def ended(self) -> bool:
@@ -232,12 +246,18 @@ class Outside:
         return self._alive() is None
 
 
-def show(window: Window, start: int, stop: int) -> memoryview:
-    """Hand out a view outside of calls, which keeps the memory for as long as it lives; the range was checked."""
+def show(window: Window, start: int, stop: int) -> memoryview | None:
+    """Hand out a view outside of calls, which keeps the memory for as long as it lives; the range was checked.
+
+    Returns None if the memory has moved before the view was among what has to end first.
+    """
     array = window.export()
     alive = weakref.ref(array)
     with memoryview(array) as root, root.cast("B") as flat:
         view = flat[start:stop]
     if window.moves:
         window.guard.moving.add(Outside(alive, view))
+        if window.size < 0:
+            view.release()
+            return None
     return view

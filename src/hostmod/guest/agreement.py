@@ -1,10 +1,10 @@
-"""Whether what a guest is put together of fits: engines, and memories that threads share."""
+"""Whether what a guest is put together of fits (engines, memories that threads share), and what its start ends in."""
 
 from __future__ import annotations
 
 import wasmtime
 
-from hostmod.errors import LinkError, visible
+from hostmod.errors import LinkError, Trap, visible
 
 
 def check_engines(
@@ -35,6 +35,15 @@ def mixed(error: wasmtime.WasmtimeError) -> LinkError | None:
         "instantiate: a wasmtime.Module of another engine than the one it is to run in, expected one of the same; "
         "leave engine= out, or compile it for that engine: hostmod.load(source, engine)"
     )
+
+
+def own_trap(error: wasmtime.Trap) -> Trap | None:
+    """Return the `hostmod.Trap` of a guest whose start function trapped by itself; None for what a host has raised."""
+    try:
+        by_guest = error.trap_code is not None
+    except ValueError:
+        by_guest = True  # of a code that this wasmtime-py has no name for
+    return Trap.of(error) if by_guest and not isinstance(error, Trap) else None
 
 
 def check_unshared(module: wasmtime.Module) -> None:

@@ -10,7 +10,7 @@ import wasmtime
 
 from hostmod import _wasmtime
 from hostmod.errors import Exit, LinkError, Mismatch, StoreBusyError, listed
-from hostmod.guest.agreement import check_engines, check_unshared, mixed, no_memory
+from hostmod.guest.agreement import check_engines, check_unshared, mixed, no_memory, own_trap
 from hostmod.guest.engines import new_engine
 from hostmod.guest.exports import Exports
 from hostmod.guest.interface import Interface, interface_of
@@ -72,7 +72,7 @@ class Guest:
 
         Raises:
             LinkError: it exports neither.
-            Whatever else ended it: wasmtime.Trap, or what a host function raised.
+            Whatever else ended it: Trap, or what a host function raised.
         """
         for name in ("_start", "_initialize"):
             if self._interface.exports_function(name):
@@ -135,6 +135,7 @@ def instantiate(
         FileNotFoundError, GuestFileError: as `load`.
         LinkError: with every import that nothing serves, or that is served with another signature. Or engine, store,
             linker and module are of several engines, or the guest imports a memory that threads share.
+        Trap: the guest's start function trapped.
     """
     _wasmtime.verify()
     check_engines(engine, store, linker)
@@ -168,6 +169,11 @@ def instantiate(
         _check_all(module, interface, made, linker, store)
         try:
             instance = _wasmtime.instantiate(linker, store, module)
+        except wasmtime.Trap as error:
+            found = own_trap(error)
+            if found is None:
+                raise
+            raise found from None
         except wasmtime.WasmtimeError as error:
             refused = mixed(error)
             if refused is None:

@@ -51,7 +51,7 @@ class GuestMemory(Memory):
             if not guard.context:
                 raise closed()
             entries = guard.entries
-            seen = views.window(guard, self._key)
+            seen = views.window_on(guard, self._key)
             self._seen, self._entries = seen, entries
             return seen
         finally:
@@ -89,7 +89,10 @@ class GuestMemory(Memory):
                 "write Caller.memory.view in a host function",
             )
         end = self.end(offset, length)
-        return views.show(self._through(), end - length, end)
+        while True:
+            shown = views.show(self._through(), end - length, end)
+            if shown is not None:
+                return shown
 
     def grow(self, pages: int) -> int:
         """Grow by a number of 64 KiB pages; returns how many there were. wasmtime.WasmtimeError past its maximum."""
