@@ -6,6 +6,7 @@ import ast
 import ctypes
 import importlib
 import pkgutil
+import sys
 import types
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +18,7 @@ from wasmtime import _bindings as bindings
 from wasmtime import _func as wasmtime_func
 from wat import run_apart
 
-from hostmod import _wasmtime, trampoline
+from hostmod import _wasmtime
 from hostmod._wasmtime import patches, store
 
 
@@ -231,7 +232,7 @@ def test_the_other_changes_are_there() -> None:
     assert vars(wasmtime.Config)["max_wasm_stack"].fset is patches._set_stack
     assert wasmtime_func.Trap is patches._CallbackTrap  # type: ignore[attr-defined]  # what its callback looks up
     changed = wasmtime.Caller.__init__ is patches._caller_init
-    assert changed is (trampoline.active.NAME == "py")
+    assert changed is ("hostmod._trampoline_native" not in sys.modules)
 
 
 # ------------------------------------------------------------------------------------------- a wasmtime that is another
@@ -252,13 +253,13 @@ CHANGED = {
         "StoreContext._context does not use _StoreContext__ptr",
     ),
     "an enter_wasm that does more": (
-        (
-            "import contextlib\n"
-            "@contextlib.contextmanager\n"
-            "def enter_wasm(store):\n"
-            "    yield prepare(store)\n"
-            "wasmtime._func.enter_wasm = enter_wasm"
-        ),
+        """
+import contextlib
+@contextlib.contextmanager
+def enter_wasm(store):
+    yield prepare(store)
+wasmtime._func.enter_wasm = enter_wasm
+""",
         "_func.enter_wasm is another function",
     ),
     "an enter_wasm that is no context manager": (

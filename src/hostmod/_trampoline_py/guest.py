@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import functools
 import itertools
 import operator
 from collections.abc import Callable
@@ -49,13 +48,10 @@ _NAMES: dict[str, Any] = {
     "here": _wasmtime.stack.here,
     "index": operator.index,
     "put_words": put_words,
-    "call_of": operator.call,
-    "chain": itertools.chain,
     "from_raw": library.externref_from_raw,
     "make_roots": references.make_roots,
     "new_roots": references.new_roots,
     "objects_of": references.objects_of,
-    "partial": functools.partial,
     "raws_of": references.raws_of,
     "release": references.release,
     "repeat": itertools.repeat,

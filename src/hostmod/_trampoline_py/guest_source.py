@@ -42,31 +42,29 @@ def render_guest(plan: Plan, native_guard: bool = False) -> tuple[str, dict[str,
         "        raise closed(WHERE)",
     )
     if returned:
-        # Null until the guest has returned. What it returns is rooted in the same call: a raw reference is no root, and
-        # whatever runs in between can let the guest's collector take what it is to.
-        source.add(f"    returned = new_roots({len(returned)})", *(f"    s.{each} = 0" for each in returned))
-    if passed:
-        source.add(
-            "    passed = make_roots(context, references)", "    raws = raws_of(context, passed, references)"
-        )
-        source.add(
-            *(f"    s.{item(slot.index, 'I')} = raws[{position}]" for position, slot in enumerate(passed))
-        )
-    if returned:
+        # Rooted by the first thing that is done with them, with all that it needs made before: a raw reference is no
+        # root, and whatever runs in between can let the guest's collector take what it is to.
         places = ", ".join(each[2:-1] for each in returned)
         source.add(
-            "    go = partial(invoke, context, function, s.address, WORDS, s.trap_address)",
+            f"    returned = new_roots({len(returned)})",
             f"    raws = map(s.I.__getitem__, ({places},))",
-            "    steps = chain(map(call_of, (go,)), map(from_raw, repeat(context), raws, returned[1]))",
-            "    error = list(steps)[0]",
-            f"    raws = ({', '.join(f's.{each}' for each in returned)},)",
-            "    if error is None and not s.trap[0]:",
-            "        rooted = objects_of(context, returned, raws)",
-            "    else:",
-            "        unroot(context, returned)",
+            "    roots = map(from_raw, repeat(context), raws, returned[1])",
         )
-    else:
-        source.add("    error = invoke(context, function, s.address, WORDS, s.trap_address)")
+    if passed:
+        source.add(
+            "    passed = make_roots(context, references)",
+            "    passing = raws_of(context, passed, references)",
+        )
+        source.add(
+            *(f"    s.{item(slot.index, 'I')} = passing[{position}]" for position, slot in enumerate(passed))
+        )
+    source.add("    error = invoke(context, function, s.address, WORDS, s.trap_address)")
+    if returned:
+        source.add(
+            "    if error is None and not s.trap[0]:",
+            "        any(roots)",  # makes all of them: from_raw returns None
+            f"        rooted = objects_of(context, returned, ({', '.join(f's.{each}' for each in returned)},))",
+        )
     source.add("finally:")
     if native_guard:
         source.add("    here.used = used", "    entered = None")

@@ -102,13 +102,12 @@ def take_raised(trap: BaseException | None) -> BaseException | None:
     report = str(trap)
     if message not in report:
         return None
-    report = trap_report(report, frames_of(trap))
-    backtrace = report.partition("\n\nCaused by:")[0].strip()
-    if "backtrace" in backtrace:
-        lines = [line.strip() for line in backtrace.splitlines()[1:] if line.strip()]
-        note = "guest backtrace:\n" + "\n".join("    " + line for line in lines)
-        # An exception of the user's that takes no notes is raised without one.
-        with contextlib.suppress(Exception):
+    # An exception of the user's that takes no notes is raised without one, and so is any at the end of Python's stack.
+    with contextlib.suppress(Exception):
+        backtrace = trap_report(report, frames_of(trap)).partition("\n\nCaused by:")[0].strip()
+        if "backtrace" in backtrace:
+            lines = [line.strip() for line in backtrace.splitlines()[1:] if line.strip()]
+            note = "guest backtrace:\n" + "\n".join("    " + line for line in lines)
             if note not in getattr(error, "__notes__", ()):
                 error.add_note(note)
     return error
