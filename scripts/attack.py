@@ -259,6 +259,10 @@ class Thing:
     """What a reference is to."""
 
 
+UNKNOWN = Thing()
+"""What the guest's table holds is not known: something interfered while it was being changed."""
+
+
 def signed_of(word: int, bits: int) -> int:
     """Read a core value as a signed integer."""
     word &= (1 << bits) - 1
@@ -394,6 +398,7 @@ class Case:
         self.grown = False
         self.ever_kept = False
         self.closing = rng.random() < 0.2
+        self.changes = 0
         self.make()
 
     def make(self) -> None:
@@ -461,7 +466,9 @@ class Case:
 
     def report(self, error: BaseException) -> None:
         """Note what is wrong."""
-        if isinstance(error, Interrupt):
+        if isinstance(error, Interrupt) or "FrameList" in str(
+            error
+        ):  # wasmtime-py's, where __init__ was interrupted
             return
         self.wrong.append("".join(traceback.format_exception(error))[-3000:])
 
@@ -540,17 +547,25 @@ class Case:
         gc.collect(0)
 
     def do_fetch(self) -> None:
-        at = self.rng.randrange(8)
+        at, changes = self.rng.randrange(8), self.changes
         expected = self.table[at]
-        if self.fetch(at) is not expected and self.table[at] is expected:
+        found = self.fetch(at)
+        if found is not expected and self.changes == changes and expected is not UNKNOWN:
             raise Wrong("another object")
 
     def do_hold(self) -> None:
         at, thing = self.rng.randrange(8), Thing()
+        self.table[at] = UNKNOWN
+        self.changes += 1
+        changes = self.changes
         self.hold(at, thing)
-        self.table[at] = thing
-        if self.fetch(at) is not thing and self.table[at] is thing:
-            raise Wrong("another object")
+        if self.changes == changes:  # else what interferes may have put another there
+            self.table[at] = thing
+            found = self.fetch(at)
+            if found is not thing and self.changes == changes:
+                raise Wrong("another object")
+        else:
+            self.table[:] = [UNKNOWN] * 8
 
     def do_read(self) -> None:
         at = self.rng.randrange(SCRATCH, PAGE - 100)
@@ -770,8 +785,11 @@ class Case:
             return
         finally:
             del self.expected[depth - 1 :]
-            if (self.guard.depth, self.guard.owner) != before and self.way != "a thread":
-                raise Wrong(f"{before} before, {self.guard.depth}, {self.guard.owner} after")
+            # A claim that was made for a call into wasmtime, and not yet used, goes when the store is entered again.
+            after = (self.guard.depth, self.guard.owner)
+            settled = (before[0] - 1, before[1] if before[0] > 1 else 0)
+            if after not in (before, settled) and self.way != "a thread":
+                raise Wrong(f"{before} before, {after} after")
         if not said["entered"]:
             raise Wrong(f"f{number}{params} was not entered with {words}")
         expected: tuple[Any, ...] = ()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import array
+import asyncio
 import collections
 import contextlib
+import contextvars
 import copy
 import ctypes
 import functools
@@ -15,6 +17,7 @@ import queue
 import re
 import struct as packing
 import sys
+import threading
 import tracemalloc
 import types
 import weakref
@@ -24,6 +27,7 @@ from typing import Any
 import numpy
 import pytest
 import wasmtime
+from versions import moves
 from wat import passing, run_apart
 
 import hostmod
@@ -544,6 +548,264 @@ def test_a_list_of_bytes_that_nobody_holds_takes_no_memory() -> None:
         for _ in range(3):
             assert guest.exports.all(0, count) == 3 * count
     assert min(sums.most) < 1 << 20, f"{min(sums.most) / count:.0f} bytes an item"
+
+
+# ----------------------------------------------------------------------------------- further places to keep it
+
+
+VARIABLE: contextvars.ContextVar[Any] = contextvars.ContextVar("VARIABLE")
+
+
+@functools.cache
+def cached(host: int) -> list[Any]:
+    return []
+
+
+def in_a_context(view: memoryview) -> contextvars.Context:
+    """Set a variable in a copy of the present context."""
+    context = contextvars.copy_context()
+    context.run(VARIABLE.set, view[1:])
+    return context
+
+
+def under_a_weak_key(view: memoryview) -> tuple[Holder, weakref.WeakKeyDictionary[Holder, memoryview]]:
+    """Put a slice into a dict that lets go of it with its key."""
+    key = Holder(view)
+    return key, weakref.WeakKeyDictionary({key: view[1:]})
+
+
+def in_a_thread(view: memoryview) -> tuple[threading.Thread, threading.Event]:
+    """Start a thread that has a slice as its local until it is told to end."""
+    stop, started = threading.Event(), threading.Event()
+
+    def work() -> None:
+        part = view[1:]
+        started.set()
+        stop.wait(60)
+        with contextlib.suppress(ValueError):
+            bytes(part)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    assert started.wait(60)
+    return thread, stop
+
+
+def in_a_task(view: memoryview) -> tuple[asyncio.AbstractEventLoop, asyncio.Task[bytes]]:
+    """Make a task that waits with a slice as its local."""
+    loop = asyncio.new_event_loop()
+
+    async def work() -> bytes:
+        part = view[1:]
+        await asyncio.sleep(0)
+        return bytes(part)
+
+    task = loop.create_task(work())
+    loop.call_soon(loop.stop)
+    loop.run_forever()
+    return loop, task
+
+
+def _end_thread(kept: tuple[threading.Thread, threading.Event]) -> None:
+    kept[1].set()
+    kept[0].join()
+
+
+def _end_task(kept: tuple[asyncio.AbstractEventLoop, asyncio.Task[bytes]]) -> None:
+    loop, task = kept
+    assert len(loop.run_until_complete(task)) == 3 or task.done()
+    loop.close()
+
+
+PLACES: dict[str, tuple[Callable[[memoryview], Any], Callable[[Any], object]]] = {
+    "a context variable": (lambda data: VARIABLE.set(data[1:]), VARIABLE.reset),
+    "a copied context": (in_a_context, lambda kept: None),
+    "a cached result": (lambda data: cached(1).append(data[1:]), lambda kept: cached.cache_clear()),
+    "a thread": (in_a_thread, _end_thread),
+    "a task": (in_a_task, _end_task),
+    "the value of a weak key": (under_a_weak_key, lambda kept: None),
+}
+
+
+@pytest.mark.parametrize("what", PLACES)
+@lending
+def test_a_slice_is_found_in_further_places_until_it_goes(name: str, what: str) -> None:
+    how, let_go = PLACES[what]
+    keeper = Keeper(how)
+    guest = guest_of(keeper)
+    with pytest.raises(ViewEscapedError):
+        guest.exports[name](*LENDING[name])
+    kept = keepers_of(guest)
+    assert guest.exports.answer() == 42
+    guest.close()
+    assert kept() is not None, "the memory has gone under what shows it"
+    let_go(keeper.kept.pop())
+    gc.collect()
+    assert kept() is None, "the memory stays though nothing shows it"
+
+
+def chained(view: memoryview) -> None:
+    part = view[1:]
+    try:
+        raise ValueError(len(part))
+    except ValueError as error:
+        raise RuntimeError("chained") from error
+
+
+def suppressed(view: memoryview) -> None:
+    part = view[1:]
+    try:
+        raise ValueError(len(part))
+    except ValueError:
+        raise RuntimeError("suppressed") from None
+
+
+def grouped(view: memoryview) -> None:
+    errors: list[Exception] = []
+    for at in range(2):
+        part = view[at:]
+        try:
+            raise ValueError(len(part))
+        except ValueError as error:
+            errors.append(error)
+    raise ExceptionGroup("grouped", errors)
+
+
+def argument(view: memoryview) -> None:
+    raise RuntimeError(view[1:])
+
+
+@pytest.mark.parametrize("how", [chained, suppressed, grouped, argument], ids=lambda how: how.__name__)
+def test_an_exception_that_reaches_memory_in_another_one_keeps_it_mapped(
+    how: Callable[[memoryview], None],
+) -> None:
+    guest = guest_of(Keeper(how))
+    found: list[BaseException] = []
+    try:
+        guest.exports.bytes(0, 8)
+    except (RuntimeError, ExceptionGroup) as error:
+        found.append(error)
+    assert not isinstance(found[0], ViewEscapedError)
+    kept = keepers_of(guest)
+    guest.close()
+    gc.collect()
+    assert kept() is not None, "the memory has gone under what shows it"
+    found.clear()
+    gc.collect()
+    assert kept() is None, "the memory stays though nothing shows it"
+
+
+# ------------------------------------------------------------------------------------------- memory that moves
+
+
+class Mover(hostmod.GuestModule):
+    @hostmod.export
+    def grow(self, pages: Int32) -> Int32: ...
+
+    @hostmod.export
+    def answer(self) -> Int32: ...
+
+
+def moving_guest(keeper: Keeper) -> hostmod.Guest:
+    config = wasmtime.Config()
+    config.memory_reservation = config.memory_reservation_for_growth = 0
+    config.memory_guard_size = 65536
+    more = '(func (export "grow") (param i32) (result i32) (memory.grow (local.get 0)))'
+    guest = hostmod.instantiate(passing(Keeper, more=more), keeper, engine=wasmtime.Engine(config))
+    guest.memory.write(0, b"abcdefgh" * 4)
+    return guest
+
+
+def _define(guest: hostmod.Guest) -> None:
+    linker = wasmtime.Linker(guest.store.engine)
+    linker.define_module(guest.store, "empty", wasmtime.Module(guest.store.engine, "(module)"))
+
+
+def _raw(guest: hostmod.Guest, name: str, *arguments: int) -> object:
+    function: Any = guest.instance.exports(guest.store)[name]
+    return function(guest.store, *arguments)
+
+
+def _memory(guest: hostmod.Guest) -> wasmtime.Memory:
+    memory = guest.instance.exports(guest.store)["memory"]
+    assert isinstance(memory, wasmtime.Memory)
+    return memory
+
+
+RUNS: dict[str, Callable[[hostmod.Guest], object]] = {
+    "an export": lambda guest: guest.exports.grow(40),
+    "an export that grows nothing": lambda guest: guest.exports.answer(),
+    "wasmtime's Func": lambda guest: _raw(guest, "grow", 40),
+    "wasmtime's Memory.grow": lambda guest: _memory(guest).grow(guest.store, 40),
+    "Guest.memory.grow": lambda guest: guest.memory.grow(40),
+    "a GuestModule": lambda guest: Mover(guest.store, guest.instance).grow(40),
+    "Linker.instantiate": lambda guest: wasmtime.Linker(guest.store.engine).instantiate(
+        guest.store, wasmtime.Module(guest.store.engine, "(module)")
+    ),
+    "Linker.define_module": _define,
+    "Instance": lambda guest: wasmtime.Instance(
+        guest.store, wasmtime.Module(guest.store.engine, "(module)"), []
+    ),
+}
+
+
+def _kept_by_the_call(guest: hostmod.Guest, keeper: Keeper) -> None:
+    with pytest.raises(ViewEscapedError):
+        guest.exports.bytes(0, 8)
+
+
+def _kept_by_an_exception(guest: hostmod.Guest, keeper: Keeper) -> None:
+    try:
+        guest.exports.fails(0, 8)
+    except RuntimeError as error:
+        keeper.kept.append(error)
+
+
+def _kept_outside(guest: hostmod.Guest, keeper: Keeper) -> None:
+    keeper.kept.append(keeper.how(guest.memory.view(0, 8)))
+
+
+@moves
+@pytest.mark.parametrize(
+    "kept",
+    [_kept_by_the_call, _kept_by_an_exception, _kept_outside],
+    ids=lambda kept: kept.__name__.replace("_", " ").strip(),
+)
+@pytest.mark.parametrize(
+    "what",
+    ["a slice", "a cast of a slice", "numpy.frombuffer", "the origin", "ctypes", "a slice in a closure"],
+)
+@pytest.mark.parametrize("run", RUNS)
+def test_a_guest_whose_memory_moves_does_not_run_while_something_shows_it(
+    run: str, what: str, kept: Callable[[hostmod.Guest, Keeper], None]
+) -> None:
+    keeper = Keeper(REACHES[what])
+    with moving_guest(keeper) as guest:
+        kept(guest, keeper)
+        size = len(guest.memory)
+        for _ in range(2):
+            with pytest.raises(ViewEscapedError):
+                RUNS[run](guest)
+            assert (len(guest.memory), guest.memory.read(0, 8)) == (size, b"abcdefgh")
+            guard = store.guard_of(guest.store)
+            assert (guard.depth, guard.owner) == (0, 0)
+        keeper.kept.clear()
+        gc.collect()
+        RUNS[run](guest)
+        assert guest.memory.read(0, 8) == b"abcdefgh"
+        assert guest.exports.grow(1) >= 1
+
+
+@moves
+@pytest.mark.parametrize("run", RUNS)
+def test_plain_views_of_a_memory_that_moves_end_before_its_guest_runs(run: str) -> None:
+    with moving_guest(Keeper()) as guest:
+        view = guest.memory.view(0, 8)
+        assert bytes(view) == b"abcdefgh"
+        RUNS[run](guest)
+        with pytest.raises(ValueError, match="released"):
+            view[0]
+        assert bytes(guest.memory.view(0, 8)) == b"abcdefgh"
 
 
 # ------------------------------------------------------------------------------------------ pointers, lists and callers
