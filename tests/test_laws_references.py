@@ -153,8 +153,8 @@ print("fine", count > 0)
 def _cases() -> list[tuple[str, str, str]]:
     """What is done, what the interfering code does, and who runs it.
 
-    The pure backend takes what a guest returns by a second call into wasmtime, and code of a signal's handler, a profiler
-    or the collector's callbacks can run before that (docs/safety.md): only finalizers, on collections, are tried there.
+    The pure backend takes what a guest returns by a second call into wasmtime, and code of a signal's handler, a
+    profiler or the collector's callbacks can run before that (docs/safety.md): finalizers only are tried there.
     """
     found = []
     for what in ("same", "beside others", "after text", "several", "new", "put and take"):

@@ -975,9 +975,9 @@ static void guard_leave(Guard *self) {
 static bool guard_enter(Guard *self, PyObject *where, bool runs) {
     unsigned long thread = PyThread_get_thread_ident();
     bool first = load_owner(&self->owner) != thread;
-    if (!first && self->handed != NULL) {
+    if (!first && self->handed != NULL && self->depth == 1) {
         take_back(self);
-        first = self->depth == 0;
+        first = true;
     }
     if (runs) {
         if (stack_low == 0)
@@ -1072,7 +1072,7 @@ static PyObject *guard_windows(Guard *self, void *unused) {
 /* settle(): leave for a context that this thread was handed and never passed to wasmtime: an exception came in between. */
 static PyObject *guard_settle(Guard *self, PyObject *unused) {
     (void)unused;
-    if (self->handed != NULL && load_owner(&self->owner) == PyThread_get_thread_ident())
+    if (self->handed != NULL && self->depth == 1 && load_owner(&self->owner) == PyThread_get_thread_ident())
         take_back(self);
     Py_RETURN_NONE;
 }

@@ -105,7 +105,7 @@ class Guard:
 
         A signal's exception can come between the two, and its traceback keep what was handed.
         """
-        if self.handed is not None and self.claim.get(0, _NOBODY)[0] == get_ident():
+        if self.handed is not None and self.depth == 1 and self.claim.get(0, _NOBODY)[0] == get_ident():
             handed, self.handed = self.handed(), None
             if handed is not None:
                 handed.pointer = None
@@ -185,35 +185,40 @@ def end_moving(shows: set[Shows], where: str) -> None:
         shows.discard(each)
 
 
-class Entered:
-    """A claim on a store, from when it is made until it goes."""
+class Claim:
+    """A claim on a store, from when it is made until it goes. `Entered` makes one."""
 
-    __slots__ = ("_first", "_guard", "_used")
+    __slots__ = ("first", "guard", "used")
 
-    def __init__(self, guard: Guard, where: str, runs: bool = True) -> None:
-        """Enter a store; `runs` says that its guest may, so that what `enter` asks for has to be true.
-
-        Raises as `enter`.
-        """
-        self._guard: Guard | None = None
-        self._used = here.used
-        if runs:
-            _, self._first = enter(guard, where)
-        else:
-            self._first = _claim(guard, get_ident(), where)
-        self._guard = guard
+    first: bool
+    guard: Guard | None
+    used: int
 
     def __del__(self) -> None:
-        guard = self._guard
+        guard = self.guard
         if guard is not None:
             # Without a call: what a signal's handler raised here would be lost, and the store stay claimed.
-            here.used = self._used
+            here.used = self.used
             guard.depth -= 1
-            if self._first:
+            if self.first:
                 del guard.claim[0]
 
 
-uninterruptible_entry(Entered.__del__)  # type: ignore[arg-type]  # a function
+uninterruptible_entry(Claim.__del__)  # type: ignore[arg-type]  # a function
+
+
+def Entered(guard: Guard, where: str, runs: bool = True) -> Claim:  # noqa: N802  # a class in the backend in C
+    """Enter a store; `runs` says that its guest may, so that what `enter` asks for has to be true. Raises as `enter`."""
+    # In a list that is empty afterwards: a traceback can keep this frame, and with it what has a name here.
+    made = [Claim()]
+    made[0].guard = None
+    made[0].used = here.used
+    if runs:
+        _, made[0].first = enter(guard, where)
+    else:
+        made[0].first = _claim(guard, get_ident(), where)
+    made[0].guard = guard
+    return made.pop()
 
 
 class Handed:
@@ -254,23 +259,24 @@ def hand(guard: Any, where: str) -> Any:
 
     Raises as `enter`.
     """
+    # In a list that is empty afterwards: a traceback can keep this frame, and with it what has a name here.
     guard.settle()
-    handed = Handed(guard, where, _claiming(guard, where))
-    guard.handed = weakref.ref(handed)
-    return handed
+    made = [Handed(guard, where, _claiming(guard, where))]
+    guard.handed = weakref.ref(made[0])
+    return made.pop()
 
 
 def _claiming(guard: Guard, where: str) -> Context:
-    context = Context(guard.record)
-    context.entered = Entered(guard, where)
-    return context
+    made = [Context(guard.record)]
+    made[0].entered = Entered(guard, where)
+    return made.pop()
 
 
 class _Parts:
     """What the backend in C puts its own in the place of: types with the same attributes."""
 
     Guard: Any = Guard
-    Entered: Any = Entered
+    Entered: Any = staticmethod(Entered)
     hand: Any = staticmethod(hand)
 
 
