@@ -628,8 +628,12 @@ class Case:
 
     def do_close(self) -> None:
         if self.closing and self.rng.random() < 0.02:
-            self.guest.close()
             self.open = False
+            try:
+                self.guest.close()
+            except hostmod.StoreBusyError:
+                self.open = True
+                raise
 
     def keep(self, view: Any, at: int, length: int) -> None:
         """Keep something that reaches memory."""
@@ -751,7 +755,7 @@ class Case:
             self.ever_kept = bool(self.kept or self.bytes_kept)
         self.expected.append((words, said))
         self.calls += 1
-        depth = len(self.expected)
+        depth, under = len(self.expected), len(self.stack)
         before = (self.guard.depth, self.guard.owner)
         try:
             found = entry(*given)
@@ -784,7 +788,7 @@ class Case:
                 raise  # else what interferes has ended it
             return
         finally:
-            del self.expected[depth - 1 :]
+            del self.expected[depth - 1 :], self.stack[under:]
             # A claim that was made for a call into wasmtime, and not yet used, goes when the store is entered again.
             after = (self.guard.depth, self.guard.owner)
             settled = (before[0] - 1, before[1] if before[0] > 1 else 0)
