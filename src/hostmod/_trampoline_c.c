@@ -1179,8 +1179,11 @@ static PyObject *context_of(Guard *guard, PyObject *where) {
     Entered *claim = context != NULL ? (Entered *)EnteredType.tp_alloc(&EnteredType, 0) : NULL;
     if (claim != NULL && guard_enter(guard, where, true)) {
         claim->guard = (Guard *)Py_NewRef((PyObject *)guard);
-        *slot_at(context, context_entered) = (PyObject *)claim;
-        return context;
+        if (guard->context != 0) {
+            *slot_at(context, context_entered) = (PyObject *)claim;
+            return context;
+        }
+        PyErr_SetString(PyExc_ValueError, "already closed"); /* by another thread, before the claim */
     }
     Py_XDECREF(claim);
     Py_XDECREF(context);

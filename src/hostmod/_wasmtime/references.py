@@ -137,6 +137,12 @@ def hold_raws(context: int, values: Sequence[object]) -> list[int]:
 def release(used: int) -> None:
     """Let go of the roots that are held for a guest which has returned to where the stack was used up to `used`."""
     held = here.held
-    while held and held[-1][0] < used:
-        _, context, roots = held.pop()
-        unroot(context, roots)
+    while True:
+        try:
+            entry = held.pop()
+        except IndexError:  # or a call in between has let go of what is its own
+            return
+        if entry[0] >= used:
+            held.append(entry)
+            return
+        unroot(entry[1], entry[2])

@@ -208,7 +208,10 @@ uninterruptible_entry(Claim.__del__)  # type: ignore[arg-type]  # a function
 
 
 def Entered(guard: Guard, where: str, runs: bool = True) -> Claim:  # noqa: N802  # a class in the backend in C
-    """Enter a store; `runs` says that its guest may, so that what `enter` asks for has to be true. Raises as `enter`."""
+    """Enter a store; `runs` says that its guest may, so that what `enter` asks for has to be true.
+
+    Raises as `enter`.
+    """
     # In a list that is empty afterwards: a traceback can keep this frame, and with it what has a name here.
     made = [Claim()]
     made[0].guard = None
@@ -269,6 +272,8 @@ def hand(guard: Any, where: str) -> Any:
 def _claiming(guard: Guard, where: str) -> Context:
     made = [Context(guard.record)]
     made[0].entered = Entered(guard, where)
+    if not guard.context:
+        raise ValueError("already closed")  # by another thread, before the claim
     return made.pop()
 
 

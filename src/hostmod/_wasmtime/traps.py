@@ -44,10 +44,12 @@ class _Raised(threading.local):
     def take(self, report: str | None) -> BaseException | None:
         """Take what the trap stands for that reads like this, the last of several; None if it is the guest's own."""
         pending = self.pending
-        for index in range(len(pending) - 1, -1, -1):
-            message, error = pending[index]
+        present = pending[:]  # a call in between adds to it, and takes out what is its own
+        for index in range(len(present) - 1, -1, -1):
+            message, error = present[index]
             if report is None or message in report:
-                del pending[index:]  # with those whose traps something else took
+                gone = set(map(id, present[index:]))  # with those whose traps something else took
+                pending[:] = [each for each in pending if id(each) not in gone]
                 return error
         error_, self.error = self.error, None
         return error_ if report is None or self.message in report else None

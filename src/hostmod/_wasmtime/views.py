@@ -106,16 +106,21 @@ def window_on(guard: Any, key: bytes) -> Window:
     """
     address = ctypes.create_string_buffer(key, len(key))
     context = guard.context
-    size = int(library.memory_data_size(context, address))
     known: Window | None = guard.windows.get(key)
-    if known is not None and known.size == size:
-        return known
     if known is None:
         known = guard.windows[key] = Window(guard, key, _moves(context, address))
-    known.look(library.memory_data(context, address) or 0, size)
-    if known.moves:
+    while True:
+        size = int(library.memory_data_size(context, address))
+        if known.size == size:
+            return known
+        base = library.memory_data(context, address) or 0
+        known.look(base, size)
+        if not known.moves:
+            return known
         guard.moving.add(known)
-    return known
+        # From here on it ends when the memory can move. Before that, Python code may have run and moved it.
+        if (library.memory_data(context, address) or 0) != base:
+            known.end()
 
 
 def _moves(context: int, address: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from threading import get_ident
 from typing import Any
 
@@ -12,6 +13,9 @@ from hostmod._wasmtime import views
 from hostmod._wasmtime.store import parts
 from hostmod.errors import StaleMemoryError, StoreBusyError
 from hostmod.memory import Memory
+
+_GIL = getattr(sys, "_is_gil_enabled", lambda: True)()
+"""Whether this process has a GIL. Source: CPython's documentation of sys._is_gil_enabled, 3.13 and later."""
 
 
 def closed() -> StaleMemoryError:
@@ -58,7 +62,9 @@ class GuestMemory(Memory):
             del entered
 
     def _window(self) -> memoryview:
-        return self._through().view
+        seen = self._through()
+        # Without the GIL, threads must not use one memoryview at once (CPython gh-127716).
+        return seen.view if _GIL else memoryview(seen.export()).cast("B")
 
     def find(self, byte: int, offset: int, limit: int | None = None) -> int:
         view = self._window()
