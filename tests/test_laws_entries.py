@@ -443,7 +443,7 @@ WHO = ["a profiler", "a signal"]
 @pytest.mark.parametrize("who", WHO)
 def test_a_guest_that_is_called_in_between_takes_neither_what_was_raised_nor_the_claim(who: str) -> None:
     way = "0"
-    assert run_apart(NESTED, who, way, "200" if who == "a profiler" else "20000") == "fine True\n"
+    assert run_apart(NESTED, who, way, "60" if who == "a profiler" else "20000") == "fine True\n"
 
 
 @pytest.mark.skipif(
@@ -451,7 +451,7 @@ def test_a_guest_that_is_called_in_between_takes_neither_what_was_raised_nor_the
 )
 @pytest.mark.parametrize("who", WHO)
 def test_nor_does_one_that_wasmtime_py_has_called(who: str) -> None:
-    assert run_apart(NESTED, who, "1", "200" if who == "a profiler" else "20000") == "fine True\n"
+    assert run_apart(NESTED, who, "1", "60" if who == "a profiler" else "20000") == "fine True\n"
 
 
 # --------------------------------------------------------------------------------------------------- recursion

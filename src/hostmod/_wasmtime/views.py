@@ -80,8 +80,11 @@ class Window:
 
     def export(self) -> Any:
         """Make an exporter of the whole memory. Whether the window has ended meanwhile is for the caller to see."""
+        keeper = self.keeper
+        if keeper is None:
+            raise ValueError("already closed")  # or ended, by another thread
         array = self.exporter.from_address(self.base)
-        array.keeper = self.keeper
+        array.keeper = keeper
         return array
 
     def end(self) -> bool:
@@ -163,11 +166,15 @@ class Views:
         self._guard = window.guard
         self._alive: Callable[[], Any] = _nothing_alive
         self.root: memoryview | None = None
-        self._look(window)
-        while window.moves and window.size < 0:
-            # The guest has run, in a signal's handler for one, before these were among what has to end first.
+        while True:
+            if window.size < 0:
+                # The guest has run, in a signal's handler for one, before these were among what has to end first.
+                window = window_on(self._guard, window.key)
+            with contextlib.suppress(ValueError):  # it ended just now
+                self._look(window)
+                if not window.moves or window.size >= 0:
+                    return
             self.end()
-            self._look(window_on(self._guard, window.key))
 
     def _look(self, window: Window) -> None:
         array = window.export()

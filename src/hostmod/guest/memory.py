@@ -63,8 +63,13 @@ class GuestMemory(Memory):
 
     def _window(self) -> memoryview:
         seen = self._through()
-        # Without the GIL, threads must not use one memoryview at once (CPython gh-127716).
-        return seen.view if _GIL else memoryview(seen.export()).cast("B")
+        if _GIL:
+            return seen.view
+        # Without it, threads must not use one memoryview at once (CPython gh-127716).
+        try:
+            return memoryview(seen.export()).cast("B")
+        except ValueError:
+            raise closed() from None
 
     def find(self, byte: int, offset: int, limit: int | None = None) -> int:
         view = self._window()
