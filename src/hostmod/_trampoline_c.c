@@ -39,6 +39,7 @@
 #if defined(_MSC_VER)
 #include <intrin.h>
 #define THREAD_LOCAL __declspec(thread)
+#define STACK_NOW() ((uintptr_t)_AddressOfReturnAddress())
 static inline long count_down(volatile long *count) { return _InterlockedDecrement(count); }
 static inline void count_up(volatile long *count) { _InterlockedIncrement(count); }
 static inline uint64_t next_number(volatile uint64_t *last) { return (uint64_t)_InterlockedIncrement64((volatile long long *)last); }
@@ -47,6 +48,7 @@ static inline void store_owner(volatile unsigned long *owner, unsigned long thre
 static inline bool claim_owner(volatile unsigned long *owner, unsigned long thread) { return _InterlockedCompareExchange((volatile long *)owner, (long)thread, 0) == 0; }
 #else
 #define THREAD_LOCAL _Thread_local
+#define STACK_NOW() ((uintptr_t)__builtin_frame_address(0)) /* not a variable's: sanitizers keep those elsewhere */
 static inline long count_down(long *count) { return __atomic_sub_fetch(count, 1, __ATOMIC_ACQ_REL); }
 static inline void count_up(long *count) { __atomic_add_fetch(count, 1, __ATOMIC_RELAXED); }
 static inline uint64_t next_number(uint64_t *last) { return __atomic_add_fetch(last, 1, __ATOMIC_RELAXED); }
@@ -983,7 +985,7 @@ static bool guard_enter(Guard *self, PyObject *where, bool runs) {
         if (stack_low == 0)
             stack_low = find_stack_low();
         if (stack_low > 1) {
-            Py_ssize_t left = (Py_ssize_t)((uintptr_t)&thread - stack_low);
+            Py_ssize_t left = (Py_ssize_t)(STACK_NOW() - stack_low);
             Py_ssize_t need = first ? self->stack + STACK_MARGIN : STACK_NESTED;
             if (left < need) {
                 refuse(ask(STACK, "(Onn)", where, left, need));
