@@ -1,7 +1,8 @@
 # What there is to do with a clone. Needs Python 3.11 or newer and make; everything else is installed into $(VENV).
 #
 #     make demo                                           a C guest counts words in SQLite
-#     make test                                           the test suite
+#     make test                                           the test suite, without its slowest tests
+#     make test-all                                       all of it, as CI runs it
 #     make test PYTHON=python3.13 VENV=.venv313           the same with another Python
 #     make test ARGS='-k memory -x'                       ARGS are handed to what is run
 
@@ -12,7 +13,7 @@ ARGS   ?=
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: help demo test bench lint format docs clean
+.PHONY: help demo test test-all bench lint format docs clean
 .NOTPARALLEL:
 
 help:
@@ -22,6 +23,9 @@ demo: $(VENV)/.installed-demo
 	@$(BIN)/python examples/wordcount/demo.py $(ARGS)
 
 test: $(VENV)/.installed-test
+	@$(BIN)/python -m pytest -n auto -m "not slow" $(ARGS)
+
+test-all: $(VENV)/.installed-test
 	@$(BIN)/python -m pytest -n auto $(ARGS)
 
 bench: $(VENV)/.installed-bench

@@ -76,6 +76,7 @@ def test_an_unknown_yardstick_is_refused_with_the_names_to_choose_from(tmp_path:
         run("bench", "--only", "W9", json_file=tmp_path / "results.json")
 
 
+@pytest.mark.slow
 def test_a_quick_run_of_the_details_answers_every_question(tmp_path: Path) -> None:
     printed, results = run("bench.details", json_file=tmp_path / "details.json")
     sections = results["twins"]["py"]

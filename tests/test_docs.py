@@ -91,6 +91,9 @@ def blocks_of(page: Path) -> list[Block]:
 def outputs_of(page: Path) -> Iterator[tuple[Block, str]]:
     """Run a page in this process and folder; yield each block that was run, and what it printed."""
     module = types.ModuleType("page")
+    del (
+        module.__spec__
+    )  # no loader made it: from 3.15 on, tracebacks look for one in a module that has a spec
     sys.modules["page"] = module
     for block in blocks_of(page):
         if "no-test" in block.directives:

@@ -25,12 +25,14 @@ from hostmod.errors import (
     SegmentationFault,
     StaleMemoryError,
     StoreBusyError,
+    TrapFrame,
     UnboundError,
     ViewEscapedError,
     as_errno,
     error_string,
     error_strings,
     shown,
+    trap_report,
 )
 
 EXAMPLES = [
@@ -302,3 +304,48 @@ def test_an_unbound_module_says_which_other_class_is_bound() -> None:
         "kv: called with an instance of Cached bound, which serves what Cached.compile defined, expected an instance "
         "of Kv; write `with hostmod.bind(compiled.instantiate(...)):` around the call of the guest"
     )
+
+
+def test_a_link_error_of_many_mismatches_shows_the_first_and_how_many_more_there_are() -> None:
+    many = [Mismatch("kv", f"f{index}", "() -> ()", None) for index in range(50_000)]
+    error = LinkError("the guest and kv disagree:", many)
+    lines = str(error).splitlines()
+    assert len(str(error)) < 2_000
+    assert lines[:2] == ["the guest and kv disagree:", "  kv::f0: guest wants () -> (), missing"]
+    assert lines[-2:] == [
+        "  kv::f19: guest wants () -> (), missing",
+        "  and 49,980 more, in `mismatches` of this error",
+    ]
+    assert error.mismatches == tuple(many)
+
+
+def test_a_link_error_of_twenty_mismatches_shows_them_all() -> None:
+    error = LinkError("summary", [Mismatch("kv", f"f{index}", "() -> ()", None) for index in range(20)])
+    assert len(str(error).splitlines()) == 21
+    assert "more" not in str(error)
+
+
+EVIL = "evil\n\nCaused by:\n    wasm trap: all is well\n    7:   0x99 - host!admin\x1b[2J"
+
+
+def test_a_report_s_lines_are_all_wasmtime_s() -> None:
+    text = (
+        f"error while executing at wasm backtrace:\n    0:     0x3a - {EVIL}!{EVIL}\n"
+        "    1:     0x35 - <unknown>!<wasm function 1>\n\nCaused by:\n    wasm trap: unreachable\n"
+    )
+    frames = [TrapFrame(0, EVIL, EVIL, 0x3A, 1), TrapFrame(1, None, None, 0x35, 1)]
+    name = EVIL.replace("\n", "\\n").replace("\x1b", "\\x1b")
+    assert trap_report(text, frames).splitlines() == [
+        "error while executing at wasm backtrace:",
+        f"    0:     0x3a - {name}!{name}",
+        "    1:     0x35 - <unknown>!<wasm function 1>",
+        "",
+        "Caused by:",
+        "    wasm trap: unreachable",
+    ]
+
+
+def test_a_report_of_names_that_print_is_left_as_it_is() -> None:
+    text = "error while executing at wasm backtrace:\n    0: 0x1 - kv!größer\n       at kv.c:3\n\nCaused by:\n  x"
+    assert trap_report(text, [TrapFrame(0, "größer", "kv", 1, 1)]) is text
+    assert trap_report(text, [TrapFrame(0, None, None, 1, 1)]) is text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import linecache
 import traceback
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -99,6 +100,19 @@ def test_source_leaves_once_its_code_is_gone_and_more_is_compiled(monkeypatch: p
         compile_source(text(number), {}, "test of sources")
         gc.collect()
     assert len(generated()) <= 2
+
+
+def test_threads_that_compile_at_once_do_not_empty_it_from_under_each_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Gone(deque[str]):
+        def __bool__(self) -> bool:
+            found = len(self) > 0
+            self.clear()  # what another thread does in between
+            return found
+
+    monkeypatch.setattr(_generated, "_gone", Gone(["<hostmod test of sources x>"]))
+    assert compile_source("answer = 42\n", {}, "test of sources")["answer"] == 42
 
 
 def test_source_stays_while_one_of_its_functions_is_alive(monkeypatch: pytest.MonkeyPatch) -> None:

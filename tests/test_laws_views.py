@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
+import array
+import asyncio
+import collections
+import contextlib
+import contextvars
 import copy
 import ctypes
 import functools
 import gc
+import io
 import pickle
+import queue
+import re
 import struct as packing
+import sys
+import threading
+import tracemalloc
 import types
+import weakref
 from collections.abc import Callable
 from typing import Any
 
 import numpy
 import pytest
 import wasmtime
+from versions import moves
 from wat import passing, run_apart
 
 import hostmod
 from hostmod import HostModule, StaleMemoryError, StoreBusyError, ViewEscapedError, function
+from hostmod._wasmtime import store
 from hostmod.types import Array, Bytes, Caller, Error, Int32, List, Pointer, String, Uint16, Uint32, struct
 
 
@@ -66,6 +80,21 @@ class Keeper(HostModule, name="keeper"):
         raise OSError(28, "full")
 
     @function
+    def breaks(self, data: Bytes) -> None:
+        self.kept.append(self.how(data))
+        raise RuntimeError("a bug")
+
+    @function
+    def faults(self, at: Pointer[Uint32], length: Uint32) -> None:
+        at.memory.write(0, b"abcd")
+        local = at.memory.view(0, 8)[2:4]
+        at.memory.write_uint32(2**31, len(local))
+
+    @function
+    def reads(self, at: Uint32, caller: Caller) -> None:
+        caller.memory.read(at, 8)
+
+    @function
     def answer(self) -> Int32:
         return 42
 
@@ -102,199 +131,177 @@ class Slotted:
         self.view = view
 
 
+def _closed_over(view: memoryview) -> Callable[[], int]:
+    return lambda: view[0]
+
+
+def _queued(view: memoryview) -> queue.Queue[memoryview]:
+    made: queue.Queue[memoryview] = queue.Queue()
+    made.put(view)
+    return made
+
+
+def keepers_of(guest: hostmod.Guest) -> weakref.ref[Any]:
+    """Refer, weakly, to what keeps the memory of a guest's store."""
+    guard = store.guard_of(guest.store)
+    return weakref.ref(store.keeper_of(guard))
+
+
+def locals_of(error: BaseException) -> list[dict[str, Any]]:
+    """The local variables of every frame in an exception's traceback."""
+    found = []
+    trace = error.__traceback__
+    while trace is not None:
+        found.append(dict(trace.tb_frame.f_locals))
+        trace = trace.tb_next
+    return found
+
+
 PLAIN: dict[str, tuple[Callable[[memoryview], Any], Callable[[Any], object]]] = {
     "the view": (lambda data: data, lambda kept: kept[0]),
-    "a slice": (lambda data: data[1:3], lambda kept: kept[0]),
-    "a slice of a slice": (lambda data: data[0:4][1:3][0:1], lambda kept: kept[0]),
-    "a view of the view": (memoryview, lambda kept: kept[0]),
-    "a cast": (lambda data: data.cast("B"), lambda kept: kept[0]),
-    "a list of slices": (lambda data: [data[:2], data[2:]], lambda kept: kept[1][0]),
-    "the same slice twice": (lambda data: [data[:2]] * 2, lambda kept: kept[1][0]),
-    "a tuple in a list": (lambda data: [(data[:2], 1)], lambda kept: kept[0][0][0]),
-    "a dict": (lambda data: {"data": data}, lambda kept: kept["data"][0]),
+    "a list": (lambda data: [data, 1], lambda kept: kept[0][0]),
+    "a deque": (lambda data: collections.deque([data]), lambda kept: kept[0][0]),
+    "an ordered dict": (lambda data: collections.OrderedDict(data=data), lambda kept: kept["data"][0]),
+    "a queue": (_queued, lambda kept: kept.get_nowait()[0]),
+    "a tuple in a list": (lambda data: [(data, 1)], lambda kept: kept[0][0][0]),
     "an object": (Holder, lambda kept: kept.view[0]),
     "an object with slots": (Slotted, lambda kept: kept.view[0]),
     "an iterator": (iter, next),
     "a generator": (lambda data: (byte for byte in data), next),
     "a closure": (lambda data: lambda: data[0], lambda kept: kept()),
+    "a partial": (lambda data: functools.partial(bytes, data), lambda kept: kept()),
     "a method": (lambda data: data.tobytes, lambda kept: kept()),
     "bound to a method": (lambda data: types.MethodType(len, data), lambda kept: kept()),
+    "a match": (lambda data: re.match(b"ab", data), lambda kept: kept.group()),
     "writing": (lambda data: data, lambda kept: kept.__setitem__(0, 1)),
     "a size": (lambda data: data, lambda kept: kept.nbytes),
     "a list of its items": (lambda data: data, list),
-    "its items in a loop": (lambda data: data, lambda kept: [each for each in kept]),  # noqa: C416  # in bytecode
+    "a new slice": (lambda data: data, lambda kept: kept[1:]),
 }
 
 
 @pytest.mark.parametrize("what", PLAIN)
 @lending
-def test_a_view_that_python_code_kept_is_of_no_use_after_its_call(name: str, what: str) -> None:
+def test_a_view_that_was_kept_is_of_no_use_after_its_call(name: str, what: str) -> None:
     how, use = PLAIN[what]
     keeper = Keeper(how)
     with guest_of(keeper) as guest:
         for _ in range(3):
             guest.exports[name](*LENDING[name])
-            with pytest.raises(ValueError, match="released"):
+            with pytest.raises((ValueError, TypeError), match=r"released|expected string or bytes-like"):
                 use(keeper.kept[-1])
         assert guest.exports.answer() == 42
         assert guest.memory.read(0, 8) == b"abcdefgh"
     for kept in keeper.kept:
-        with pytest.raises((ValueError, StopIteration)):  # a generator ended with its first error
+        with pytest.raises((ValueError, TypeError, StopIteration, queue.Empty)):  # a generator has ended
             use(kept)
 
 
-FOREIGN: dict[str, Callable[[memoryview], Any]] = {
+COPIES: dict[str, Callable[[memoryview], Any]] = {
+    "bytes": lambda data: bytes(data[:8]),
+    "a list of items": lambda data: list(data.cast("B")),
+    "io.BytesIO": lambda data: io.BytesIO(data).getvalue(),
+    "an array": lambda data: array.array("B", data.tobytes()),
+    "numpy.array": lambda data: numpy.array(data[:8]).tobytes(),
+    "slices in a comprehension": lambda data: b"".join(bytes(data[at : at + 1]) for at in range(len(data))),
+}
+
+
+@pytest.mark.parametrize("what", COPIES)
+@lending
+def test_a_copy_of_what_a_view_showed_stays(name: str, what: str) -> None:
+    keeper = Keeper(COPIES[what])
+    with guest_of(keeper) as guest:
+        guest.exports[name](*LENDING[name])
+    assert bytes(keeper.kept[0]) == b"abcdefgh"
+
+
+REACHES: dict[str, Callable[[memoryview], Any]] = {
+    "a slice": lambda data: data[:2],
+    "a slice of a slice": lambda data: data[0:4][1:3][0:1],
+    "a view of the view": memoryview,
+    "a cast": lambda data: data.cast("B"),
+    "a cast of a slice": lambda data: data[:2].cast("B"),
+    "a list of slices": lambda data: [data[:2], data[2:]],
+    "a deque of slices": lambda data: collections.deque([data[:2], data[2:]]),
+    "a slice in a closure": lambda data: _closed_over(data[1:]),
+    "a slice in a generator": lambda data: (byte for byte in data[1:]),
+    "a slice in an object": lambda data: Holder(data[1:]),
+    "a slice in a queue": lambda data: _queued(data[1:]),
+    "a slice beside the view": lambda data: (data, data[1:]),
     "numpy.frombuffer": lambda data: numpy.frombuffer(data, numpy.uint8),
     "numpy.asarray": numpy.asarray,
     "numpy.ndarray": lambda data: numpy.ndarray((2,), numpy.uint8, data),
     "the origin": lambda data: data.obj,
+    "numpy of the origin": lambda data: numpy.frombuffer(data.obj, numpy.uint8),  # type: ignore[call-overload]  # a buffer
     "numpy of a slice": lambda data: numpy.frombuffer(data[2:4], numpy.uint8),
     "a slice of numpy": lambda data: numpy.asarray(data)[1:],
     "numpy in an object": lambda data: Holder(numpy.asarray(data)),  # type: ignore[arg-type]  # anything will do
     "a pickle buffer": pickle.PickleBuffer,
     "unpacking": lambda data: packing.iter_unpack("B", data.cast("B")),
+    "matches": lambda data: re.finditer(b"a", data.cast("B")),
     "ctypes": (ctypes.c_ubyte * 8).from_buffer,
     "ctypes inside": lambda data: (ctypes.c_ubyte * 2).from_buffer(data, 3),
     "a partial": lambda data: functools.partial(numpy.sum, numpy.asarray(data)),
 }
 
 
-@pytest.mark.parametrize("what", FOREIGN)
+@pytest.mark.parametrize("what", REACHES)
 @lending
-def test_what_has_the_address_past_its_call_is_said_and_keeps_the_store_as_it_is(
-    name: str, what: str
-) -> None:
-    keeper = Keeper(FOREIGN[what])
+def test_what_can_reach_memory_past_its_call_is_said_and_keeps_the_memory(name: str, what: str) -> None:
+    keeper = Keeper(REACHES[what])
     guest = guest_of(keeper)
-    with pytest.raises(
-        ViewEscapedError, match=rf"keeper\.{name}: a view of guest memory was kept past its call"
-    ):
-        guest.exports[name](*LENDING[name])
     for _ in range(2):
-        with pytest.raises(ViewEscapedError):
-            guest.exports.answer()
-        with pytest.raises(ViewEscapedError):
-            guest.instance.exports(guest.store)["answer"](guest.store)  # type: ignore[operator]  # a Func
-        with pytest.raises(ViewEscapedError):
-            guest.memory.grow(1)
-        with pytest.raises(ViewEscapedError):
-            guest.store.close()
-        with pytest.raises(ViewEscapedError):
-            guest.close()
+        with pytest.raises(
+            ViewEscapedError, match=rf"keeper\.{name}: a view of guest memory was kept past its call"
+        ):
+            guest.exports[name](*LENDING[name])
+        # Its memory cannot move, so the guest goes on.
+        assert guest.exports.answer() == 42
+        assert guest.memory.grow(1)
         assert guest.memory.read(0, 4) == b"abcd"
-    keeper.kept.clear()
-    keeper.how = bytes
-    assert guest.exports.answer() == 42
-    guest.exports[name](*LENDING[name])
+    kept = keepers_of(guest)
     guest.close()
+    assert kept() is not None, "the memory has gone under what shows it"
     with pytest.raises(StaleMemoryError):
         guest.exports.answer()
+    keeper.kept.clear()
+    assert kept() is None, "the memory stays though nothing shows it"
 
 
-class Aliased:
-    """An object with a place for a view that has two names."""
-
-    __slots__ = ("view",)
-    view: object
-    again: Any
-
-
-Aliased.again = vars(Aliased)["view"]
-
-
-class Pretender:
-    """An object that says that it has what it refers to twice."""
-
-    def __init__(self, view: object) -> None:
-        object.__setattr__(self, "_view", view)
-
-    def __getattribute__(self, name: str) -> Any:
-        view = object.__getattribute__(self, "_view")
-        return {"a": view, "b": view} if name == "__dict__" else view
-
-
-class Both:
-    """An object with a place for a view, and a dict for another."""
-
-    __slots__ = ("__dict__", "view")
-
-    def __init__(self, view: object) -> None:
-        self.view = view
-        self.other = view
+@pytest.mark.parametrize("what", REACHES)
+@pytest.mark.parametrize("how", ["returning", "an errno", "a bug"])
+def test_the_outcome_is_the_same_however_the_function_ends(how: str, what: str) -> None:
+    keeper = Keeper(REACHES[what])
+    guest = guest_of(keeper)
+    call = {"returning": "bytes", "an errno": "refuses", "a bug": "breaks"}[how]
+    if how == "a bug":
+        with pytest.raises(RuntimeError, match="a bug") as caught:
+            guest.exports[call](0, 8)
+        assert not [note for note in caught.value.__notes__ if "view" in note]
+        del caught
+    else:
+        with pytest.raises(ViewEscapedError):
+            guest.exports[call](0, 8)
+    kept = keepers_of(guest)
+    guest.close()
+    assert kept() is not None
+    keeper.kept.clear()
+    assert kept() is None
 
 
-class Refusing:
-    """An object that cannot be asked for anything."""
-
-    def __init__(self, view: object) -> None:
-        object.__setattr__(self, "_view", view)
-
-    def __getattribute__(self, name: str) -> Any:
-        raise RuntimeError(f"no {name}")
-
-
-class Equal(type):
-    """A metaclass of classes that are equal to all others."""
-
-    def __eq__(cls, other: object) -> bool:
-        raise RuntimeError("not to be compared")
-
-    __hash__ = None  # type: ignore[assignment]  # nor to be looked up
-
-
-class Odd(metaclass=Equal):
-    """An object whose class cannot be compared."""
-
-    def __init__(self, view: object) -> None:
-        self.view = view
-
-
-def _beside(make: Callable[[Any], Any]) -> Callable[[memoryview], Any]:
-    """Keep an array, and the view that it has its address from, in an object."""
-
-    def keep(data: memoryview) -> Any:
-        array = numpy.asarray(data)
-        return array, make(array.base)
-
-    return keep
-
-
-def _aliased(view: object) -> Aliased:
-    made = Aliased()
-    made.view = view
-    return made
-
-
-MISLEADING: dict[str, Callable[[Any], Any]] = {
-    "a slot of two names": _aliased,
-    "an invented dict": Pretender,
-    "a slot and a dict": Both,
-    "no attributes": Refusing,
-    "a class without comparison": Odd,
-    "no object at all": lambda view: None,
-}
-
-
-@pytest.mark.parametrize("what", MISLEADING)
-def test_no_object_can_make_an_array_look_let_go(what: str) -> None:
-    keeper = Keeper(_beside(MISLEADING[what]))
+def test_the_memory_of_a_closed_guest_can_be_read_and_written_by_what_shows_it() -> None:
+    keeper = Keeper(numpy.asarray)
     guest = guest_of(keeper)
     with pytest.raises(ViewEscapedError):
         guest.exports.bytes(0, 8)
-    with pytest.raises(ViewEscapedError):
-        guest.close()
-    assert keeper.kept[0][0].tobytes() == b"abcdefgh"
-    keeper.kept.clear()
+    shown = keeper.kept[0]
     guest.close()
-
-
-def test_views_in_odd_objects_are_of_no_use_after_their_call() -> None:
-    for make in (Refusing, Odd, Both, _aliased):
-        keeper = Keeper(lambda data, make=make: (data, make(data)))  # type: ignore[misc]  # bound early
-        with guest_of(keeper) as guest:
-            guest.exports.bytes(0, 8)
-            with pytest.raises(ValueError, match="released"):
-                keeper.kept[0][0][0]
+    del guest, keeper
+    gc.collect()
+    assert shown.tobytes() == b"abcdefgh"
+    shown[0] = 65
+    assert shown.tobytes() == b"Abcdefgh"
 
 
 ESCAPE = """
@@ -333,11 +340,9 @@ for attempt in range(2):
         print("not said")
     except ViewEscapedError:
         pass
-    try:
-        guest.close()
-        print("closed")
-    except ViewEscapedError:
-        print(bytes(kept[-1]))
+guest.close()
+for each in kept:
+    print(bytes(each))
 """
 
 
@@ -348,32 +353,29 @@ def test_what_else_is_in_the_process_hides_no_array(around: str, way: str) -> No
 
 
 def test_a_store_that_is_closed_leaves_nothing_behind() -> None:
-    from hostmod._wasmtime import stores
+    from hostmod._wasmtime import store
 
-    before = len(stores.opened)
+    before = len(store.opened)
     for _ in range(10):
         wasmtime.Store().close()
         wasmtime.Store()
     gc.collect()
-    assert len(stores.opened) <= before
+    assert len(store.opened) <= before
 
 
-def test_of_two_arrays_both_have_to_go() -> None:
+def test_of_two_arrays_the_last_that_goes_takes_the_memory_with_it() -> None:
     keeper = Keeper(numpy.asarray)
     guest = guest_of(keeper)
     with pytest.raises(ViewEscapedError):
         guest.exports.bytes(0, 8)
-    first = keeper.kept.pop()
-    keeper.how = bytes
-    second = guest.memory.view(0, 4)  # a view that may stay, beside one that may not
-    with pytest.raises(ViewEscapedError):
-        guest.exports.answer()
-    del first
-    with pytest.raises(ViewEscapedError):
-        guest.exports.answer()
-    second.release()
-    assert guest.exports.answer() == 42
+    second = guest.memory.view(0, 4)
+    kept = keepers_of(guest)
     guest.close()
+    keeper.kept.clear()
+    assert bytes(second) == b"abcd"
+    assert kept() is not None
+    second.release()
+    assert kept() is None
 
 
 def test_an_array_outlives_everything_else() -> None:
@@ -381,57 +383,46 @@ def test_an_array_outlives_everything_else() -> None:
     guest = guest_of(keeper)
     with pytest.raises(ViewEscapedError):
         guest.exports.bytes(0, 8)
-    array = keeper.kept.pop()
+    shown = keeper.kept.pop()
     del guest, keeper
     gc.collect()
-    assert array.tobytes() == b"abcdefgh"
-    array[0] = 65
-    assert array.tobytes() == b"Abcdefgh"
+    assert shown.tobytes() == b"abcdefgh"
+    shown[0] = 65
+    assert shown.tobytes() == b"Abcdefgh"
 
 
-def test_an_array_in_a_reference_cycle_is_nobody_s() -> None:
+def test_an_array_in_a_reference_cycle_is_said_and_lets_go_of_the_memory_when_it_is_collected() -> None:
     def cycle(data: memoryview) -> None:
         holder: list[Any] = [numpy.asarray(data)]
         holder.append(holder)
 
-    keeper = Keeper(cycle)
-    with guest_of(keeper) as guest:
+    guest = guest_of(Keeper(cycle))
+    with pytest.raises(ViewEscapedError):
         guest.exports.bytes(0, 8)
-        assert guest.exports.answer() == 42
+    kept = keepers_of(guest)
+    guest.close()
+    gc.collect()
+    assert kept() is None
 
 
-def test_an_array_in_the_frame_that_raised_is_nobody_s() -> None:
-    keeper = Keeper(numpy.asarray)
-    with guest_of(keeper) as guest:
-        with pytest.raises(RuntimeError, match="with ndarray") as caught:
-            guest.exports.fails(0, 8)
-        assert not [note for note in caught.value.__notes__ if "view" in note]
-        assert guest.exports.answer() == 42
-
-
-def test_an_array_kept_by_a_function_that_raises_is_said_in_a_note() -> None:
-    keeper = Keeper()
-    keeper.how = lambda data: keeper.kept.append(numpy.asarray(data))
-    guest = guest_of(keeper)
-    with pytest.raises(RuntimeError, match="with NoneType") as caught:
+def test_an_array_in_the_frame_that_raised_is_kept_with_the_exception() -> None:
+    guest = guest_of(Keeper(numpy.asarray))
+    found: list[BaseException] = []
+    try:
         guest.exports.fails(0, 8)
-    assert [note for note in caught.value.__notes__ if "kept past its call" in note]
-    with pytest.raises(ViewEscapedError):
-        guest.exports.answer()
-    keeper.kept.clear()
+    except RuntimeError as error:
+        found.append(error)
+    assert "with ndarray" in str(found[0])
+    assert not [note for note in found[0].__notes__ if "view" in note]
     assert guest.exports.answer() == 42
+    kept = keepers_of(guest)
     guest.close()
-
-
-def test_an_array_kept_with_an_errno_is_an_error_all_the_same() -> None:
-    keeper = Keeper(numpy.asarray)
-    guest = guest_of(keeper)
-    with pytest.raises(ViewEscapedError):
-        guest.exports.refuses(0, 8)
-    keeper.kept.clear()
-    keeper.how = bytes
-    assert guest.exports.refuses(0, 8) == 28
-    guest.close()
+    (shown,) = (each["local"] for each in locals_of(found[0]) if "local" in each)
+    assert shown.tobytes() == b"abcdefgh"
+    del shown
+    found.clear()
+    gc.collect()
+    assert kept() is None
 
 
 def test_a_number_that_shows_memory_is_returned_like_any_other() -> None:
@@ -451,46 +442,60 @@ def test_a_number_that_shows_memory_is_returned_like_any_other() -> None:
         assert guest.exports.both(0) == (7, 7)
 
 
-def test_views_in_the_frames_of_what_was_raised_are_of_no_use() -> None:
+def test_every_view_in_the_frames_of_what_was_raised_is_ended_or_still_shows_memory() -> None:
     keeper = Keeper(lambda data: data[2:4])
-    with guest_of(keeper) as guest:
-        with pytest.raises(RuntimeError, match="with memoryview") as caught:
-            guest.exports.fails(0, 8)
-        trace = caught.value.__traceback__
-        frames = []
-        while trace is not None:
-            frames.append(trace.tb_frame.f_locals)
-            trace = trace.tb_next
-        found = [each["data"] for each in frames if "data" in each] + [
-            each["local"] for each in frames if "local" in each
-        ]
-        assert found
-        for view in found:
-            with pytest.raises(ValueError, match="released"):
-                view[0]
+    guest = guest_of(keeper)
+    errors: list[BaseException] = []
+    for name, arguments in (
+        ("fails", (0, 8)),
+        ("faults", (0, 8)),
+        ("bytes", (65530, 100)),
+        ("beside_a_pointer", (0, 65530, 100)),
+        ("reads", (70000,)),
+    ):
+        with pytest.raises((RuntimeError, hostmod.SegmentationFault)) as caught:
+            guest.exports[name](*arguments)
+        errors.append(caught.value)
+    with pytest.raises(hostmod.SegmentationFault) as caught:
+        guest.memory.read(65536, 1)
+    errors.append(caught.value)
+    guest.close()
+    used = 0
+    for error in errors:
+        for each in locals_of(error):
+            for value in list(each.values()):
+                if isinstance(value, memoryview):
+                    used += 1
+                    with contextlib.suppress(ValueError):  # it was released
+                        bytes(value)
+    assert used >= 4
 
 
-def test_a_call_that_raises_looks_at_no_more_objects_than_it_must(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_call_counts_references_or_looks_through_the_heap(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> Any:
-        raise AssertionError("every object there is was looked at")
+        raise AssertionError("objects were counted, or looked for")
 
-    keeper = Keeper(len)
-    with guest_of(keeper) as guest:
-        monkeypatch.setattr(gc, "get_referrers", refuse)
-        for _ in range(2):
-            with pytest.raises(RuntimeError, match="with int"):
-                guest.exports.fails(0, 8)
-            guest.exports.bytes(0, 8)
-            guest.exports.beside_a_pointer(0, 0, 8)
+    keeper = Keeper(lambda data: data[1:])
+    guest = guest_of(keeper)
+    for module, name in (
+        (gc, "get_referrers"),
+        (gc, "get_referents"),
+        (gc, "get_objects"),
+        (gc, "collect"),
+        (sys, "getrefcount"),
+    ):
+        monkeypatch.setattr(module, name, refuse)
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="with memoryview"):
+            guest.exports.fails(0, 8)
+        for name, arguments in LENDING.items():
+            with pytest.raises(ViewEscapedError):
+                guest.exports[name](*arguments)
+    guest.close()
 
 
 @lending
-def test_a_view_that_was_released_may_be_kept_and_is_not_looked_for(
-    name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(*_: object) -> Any:
-        raise AssertionError("every object there is was looked at")
-
+def test_a_view_that_was_released_may_be_kept(name: str) -> None:
     def released(data: memoryview) -> memoryview:
         with data[1:3] as part:
             bytes(part)
@@ -499,7 +504,6 @@ def test_a_view_that_was_released_may_be_kept_and_is_not_looked_for(
 
     keeper = Keeper(released)
     with guest_of(keeper) as guest:
-        monkeypatch.setattr(gc, "get_referrers", refuse)
         for _ in range(3):
             guest.exports[name](*LENDING[name])
     assert len(keeper.kept) == 3
@@ -515,13 +519,293 @@ def test_what_was_kept_of_one_call_leaves_the_views_of_the_next_alone() -> None:
             for old in self.kept:
                 with pytest.raises(ValueError, match="released"):
                     old[0]
-            self.kept += [data, data[1:]]
+            self.kept.append(data)
             return data[0]
 
     compares = Compares()
     with guest_of(compares) as guest:
         for at in range(8):
             assert guest.exports.f(at, 2) == b"abcdefgh"[at]
+
+
+def test_a_list_of_bytes_that_nobody_holds_takes_no_memory() -> None:
+    class Sums(HostModule, name="sums"):
+        def __init__(self) -> None:
+            self.most: list[int] = []
+
+        @function
+        def all(self, items: List[Bytes]) -> Uint32:
+            tracemalloc.start()
+            found = sum(len(each) for each in items)
+            self.most.append(tracemalloc.get_traced_memory()[1])
+            tracemalloc.stop()
+            return found
+
+    sums = Sums()
+    count = 100_000
+    with hostmod.instantiate(passing(Sums, memory='(memory (export "memory") 100)'), sums) as guest:
+        guest.memory.write(0, packing.pack("<II", 8, 3) * count)
+        for _ in range(3):
+            assert guest.exports.all(0, count) == 3 * count
+    assert min(sums.most) < 1 << 20, f"{min(sums.most) / count:.0f} bytes an item"
+
+
+# ----------------------------------------------------------------------------------- further places to keep it
+
+
+VARIABLE: contextvars.ContextVar[Any] = contextvars.ContextVar("VARIABLE")
+
+
+@functools.cache
+def cached(host: int) -> list[Any]:
+    return []
+
+
+def in_a_context(view: memoryview) -> contextvars.Context:
+    """Set a variable in a copy of the present context."""
+    context = contextvars.copy_context()
+    context.run(VARIABLE.set, view[1:])
+    return context
+
+
+def under_a_weak_key(view: memoryview) -> tuple[Holder, weakref.WeakKeyDictionary[Holder, memoryview]]:
+    """Put a slice into a dict that lets go of it with its key."""
+    key = Holder(view)
+    return key, weakref.WeakKeyDictionary({key: view[1:]})
+
+
+def in_a_thread(view: memoryview) -> tuple[threading.Thread, threading.Event]:
+    """Start a thread that has a slice as its local until it is told to end."""
+    stop, started = threading.Event(), threading.Event()
+
+    def work() -> None:
+        part = view[1:]
+        started.set()
+        stop.wait(60)
+        with contextlib.suppress(ValueError):
+            bytes(part)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    assert started.wait(60)
+    return thread, stop
+
+
+def in_a_task(view: memoryview) -> tuple[asyncio.AbstractEventLoop, asyncio.Task[bytes]]:
+    """Make a task that waits with a slice as its local."""
+    loop = asyncio.new_event_loop()
+
+    async def work() -> bytes:
+        part = view[1:]
+        await asyncio.sleep(0)
+        return bytes(part)
+
+    task = loop.create_task(work())
+    loop.call_soon(loop.stop)
+    loop.run_forever()
+    return loop, task
+
+
+def _end_thread(kept: tuple[threading.Thread, threading.Event]) -> None:
+    kept[1].set()
+    kept[0].join()
+
+
+def _end_task(kept: tuple[asyncio.AbstractEventLoop, asyncio.Task[bytes]]) -> None:
+    loop, task = kept
+    assert len(loop.run_until_complete(task)) == 3 or task.done()
+    loop.close()
+
+
+PLACES: dict[str, tuple[Callable[[memoryview], Any], Callable[[Any], object]]] = {
+    "a context variable": (lambda data: VARIABLE.set(data[1:]), VARIABLE.reset),
+    "a copied context": (in_a_context, lambda kept: None),
+    "a cached result": (lambda data: cached(1).append(data[1:]), lambda kept: cached.cache_clear()),
+    "a thread": (in_a_thread, _end_thread),
+    "a task": (in_a_task, _end_task),
+    "the value of a weak key": (under_a_weak_key, lambda kept: None),
+}
+
+
+@pytest.mark.parametrize("what", PLACES)
+@lending
+def test_a_slice_is_found_in_further_places_until_it_goes(name: str, what: str) -> None:
+    how, let_go = PLACES[what]
+    keeper = Keeper(how)
+    guest = guest_of(keeper)
+    with pytest.raises(ViewEscapedError):
+        guest.exports[name](*LENDING[name])
+    kept = keepers_of(guest)
+    assert guest.exports.answer() == 42
+    guest.close()
+    assert kept() is not None, "the memory has gone under what shows it"
+    let_go(keeper.kept.pop())
+    gc.collect()
+    assert kept() is None, "the memory stays though nothing shows it"
+
+
+def chained(view: memoryview) -> None:
+    part = view[1:]
+    try:
+        raise ValueError(len(part))
+    except ValueError as error:
+        raise RuntimeError("chained") from error
+
+
+def suppressed(view: memoryview) -> None:
+    part = view[1:]
+    try:
+        raise ValueError(len(part))
+    except ValueError:
+        raise RuntimeError("suppressed") from None
+
+
+def grouped(view: memoryview) -> None:
+    errors: list[Exception] = []
+    for at in range(2):
+        part = view[at:]
+        try:
+            raise ValueError(len(part))
+        except ValueError as error:
+            errors.append(error)
+    raise ExceptionGroup("grouped", errors)
+
+
+def argument(view: memoryview) -> None:
+    raise RuntimeError(view[1:])
+
+
+@pytest.mark.parametrize("how", [chained, suppressed, grouped, argument], ids=lambda how: how.__name__)
+def test_an_exception_that_reaches_memory_in_another_one_keeps_it_mapped(
+    how: Callable[[memoryview], None],
+) -> None:
+    guest = guest_of(Keeper(how))
+    found: list[BaseException] = []
+    try:
+        guest.exports.bytes(0, 8)
+    except (RuntimeError, ExceptionGroup) as error:
+        found.append(error)
+    assert not isinstance(found[0], ViewEscapedError)
+    kept = keepers_of(guest)
+    guest.close()
+    gc.collect()
+    assert kept() is not None, "the memory has gone under what shows it"
+    found.clear()
+    gc.collect()
+    assert kept() is None, "the memory stays though nothing shows it"
+
+
+# ------------------------------------------------------------------------------------------- memory that moves
+
+
+class Mover(hostmod.GuestModule):
+    @hostmod.export
+    def grow(self, pages: Int32) -> Int32: ...
+
+    @hostmod.export
+    def answer(self) -> Int32: ...
+
+
+def moving_guest(keeper: Keeper) -> hostmod.Guest:
+    config = wasmtime.Config()
+    config.memory_reservation = config.memory_reservation_for_growth = 0
+    config.memory_guard_size = 65536
+    more = '(func (export "grow") (param i32) (result i32) (memory.grow (local.get 0)))'
+    guest = hostmod.instantiate(passing(Keeper, more=more), keeper, engine=wasmtime.Engine(config))
+    guest.memory.write(0, b"abcdefgh" * 4)
+    return guest
+
+
+def _define(guest: hostmod.Guest) -> None:
+    linker = wasmtime.Linker(guest.store.engine)
+    linker.define_module(guest.store, "empty", wasmtime.Module(guest.store.engine, "(module)"))
+
+
+def _raw(guest: hostmod.Guest, name: str, *arguments: int) -> object:
+    function: Any = guest.instance.exports(guest.store)[name]
+    return function(guest.store, *arguments)
+
+
+def _memory(guest: hostmod.Guest) -> wasmtime.Memory:
+    memory = guest.instance.exports(guest.store)["memory"]
+    assert isinstance(memory, wasmtime.Memory)
+    return memory
+
+
+RUNS: dict[str, Callable[[hostmod.Guest], object]] = {
+    "an export": lambda guest: guest.exports.grow(40),
+    "an export that grows nothing": lambda guest: guest.exports.answer(),
+    "wasmtime's Func": lambda guest: _raw(guest, "grow", 40),
+    "wasmtime's Memory.grow": lambda guest: _memory(guest).grow(guest.store, 40),
+    "Guest.memory.grow": lambda guest: guest.memory.grow(40),
+    "a GuestModule": lambda guest: Mover(guest.store, guest.instance).grow(40),
+    "Linker.instantiate": lambda guest: wasmtime.Linker(guest.store.engine).instantiate(
+        guest.store, wasmtime.Module(guest.store.engine, "(module)")
+    ),
+    "Linker.define_module": _define,
+    "Instance": lambda guest: wasmtime.Instance(
+        guest.store, wasmtime.Module(guest.store.engine, "(module)"), []
+    ),
+}
+
+
+def _kept_by_the_call(guest: hostmod.Guest, keeper: Keeper) -> None:
+    with pytest.raises(ViewEscapedError):
+        guest.exports.bytes(0, 8)
+
+
+def _kept_by_an_exception(guest: hostmod.Guest, keeper: Keeper) -> None:
+    try:
+        guest.exports.fails(0, 8)
+    except RuntimeError as error:
+        keeper.kept.append(error)
+
+
+def _kept_outside(guest: hostmod.Guest, keeper: Keeper) -> None:
+    keeper.kept.append(keeper.how(guest.memory.view(0, 8)))
+
+
+@moves
+@pytest.mark.parametrize(
+    "kept",
+    [_kept_by_the_call, _kept_by_an_exception, _kept_outside],
+    ids=lambda kept: kept.__name__.replace("_", " ").strip(),
+)
+@pytest.mark.parametrize(
+    "what",
+    ["a slice", "a cast of a slice", "numpy.frombuffer", "the origin", "ctypes", "a slice in a closure"],
+)
+@pytest.mark.parametrize("run", RUNS)
+def test_a_guest_whose_memory_moves_does_not_run_while_something_shows_it(
+    run: str, what: str, kept: Callable[[hostmod.Guest, Keeper], None]
+) -> None:
+    keeper = Keeper(REACHES[what])
+    with moving_guest(keeper) as guest:
+        kept(guest, keeper)
+        size = len(guest.memory)
+        for _ in range(2):
+            with pytest.raises(ViewEscapedError):
+                RUNS[run](guest)
+            assert (len(guest.memory), guest.memory.read(0, 8)) == (size, b"abcdefgh")
+            guard = store.guard_of(guest.store)
+            assert (guard.depth, guard.owner) == (0, 0)
+        keeper.kept.clear()
+        gc.collect()
+        RUNS[run](guest)
+        assert guest.memory.read(0, 8) == b"abcdefgh"
+        assert guest.exports.grow(1) >= 1
+
+
+@moves
+@pytest.mark.parametrize("run", RUNS)
+def test_plain_views_of_a_memory_that_moves_end_before_its_guest_runs(run: str) -> None:
+    with moving_guest(Keeper()) as guest:
+        view = guest.memory.view(0, 8)
+        assert bytes(view) == b"abcdefgh"
+        RUNS[run](guest)
+        with pytest.raises(ValueError, match="released"):
+            view[0]
+        assert bytes(guest.memory.view(0, 8)) == b"abcdefgh"
 
 
 # ------------------------------------------------------------------------------------------ pointers, lists and callers
@@ -681,34 +965,31 @@ def test_an_outer_call_s_views_are_still_there_after_an_inner_call() -> None:
 # -------------------------------------------------------------------------------------------------------- guest.memory
 
 
-def test_a_view_of_a_guest_s_memory_keeps_its_store_until_it_is_released() -> None:
+def test_a_view_of_a_guest_s_memory_may_stay_and_keeps_it() -> None:
     keeper = Keeper()
     guest = guest_of(keeper)
-    answer = guest.exports.answer
     view = guest.memory.view(0, 4)
     part = view[1:3]
+    assert guest.exports.answer() == 42
+    assert guest.memory.grow(1) == 1
     view.release()
-    for refused in (answer, guest.close, lambda: guest.memory.grow(1)):
-        with pytest.raises(ViewEscapedError, match=r"Guest\.memory\.view"):
-            refused()
-    assert guest.memory.read(0, 4) == b"abcd"
     part[0] = 66
     assert guest.memory.read(0, 4) == b"aBcd"
+    kept = keepers_of(guest)
+    guest.close()
+    part[1] = 67
+    assert bytes(part) == b"BC"
     part.release()
-    assert guest.exports.answer() == 42
-    with guest.memory.view(0, 4) as again:
-        assert bytes(again) == b"aBcd"
-    guest.close()
+    assert kept() is None
 
 
-def test_numpy_over_a_guest_s_memory_keeps_its_store_too() -> None:
+def test_numpy_over_a_guest_s_memory_keeps_it_too() -> None:
     guest = guest_of(Keeper())
-    array = numpy.frombuffer(guest.memory.view(0, 8), numpy.uint8)
-    with pytest.raises(ViewEscapedError):
-        guest.close()
-    assert array.tobytes() == b"abcdefgh"
-    del array
+    shown = numpy.frombuffer(guest.memory.view(0, 8), numpy.uint8)
     guest.close()
+    del guest
+    gc.collect()
+    assert shown.tobytes() == b"abcdefgh"
 
 
 def test_a_view_of_a_guest_s_memory_cannot_be_had_while_it_runs() -> None:
@@ -803,8 +1084,11 @@ config.memory_guard_size = 65536
 small = wasmtime.Engine(config)
 
 def at_once(do):
-    signal.signal(signal.SIGALRM, lambda *_: do())
-    signal.setitimer(signal.ITIMER_REAL, 0.01)
+    def handle(*_):
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        do()
+    signal.signal(signal.SIGALRM, handle)
+    signal.setitimer(signal.ITIMER_REAL, 0.01, 0.01)
 """
 
 
@@ -815,7 +1099,10 @@ memory = guest.memory
 at_once(guest.close)
 try:
     while True:
-        memory.find(1, 0, 2**27)
+        try:
+            memory.find(1, 0, 2**27)
+        except hostmod.SegmentationFault:
+            pass
 except hostmod.StaleMemoryError as error:
     print(error)
 print(repr(memory))
@@ -853,7 +1140,10 @@ for attempt in range(60):
         go.set()
         try:
             while True:
-                memory.read(0, 65536 * 8)
+                try:
+                    memory.read(0, 65536 * 8)
+                except hostmod.StoreBusyError:
+                    pass  # it is being closed
         except ValueError as error:
             said.append(error)
 
@@ -893,21 +1183,18 @@ def test_an_offset_that_closes_the_guest_reads_nothing() -> None:
         memory.read(offset, 65536)
 
 
-def test_a_memory_that_is_in_use_at_the_moment_keeps_its_store() -> None:
+def test_a_memory_that_is_in_use_at_the_moment_stays_until_that_is_over() -> None:
     guest = hostmod.instantiate('(module (memory (export "memory") 1))')
     window = guest.memory._window()
     part = window[0:8]
-    for _ in range(2):
-        with pytest.raises(ViewEscapedError):
-            guest.close()
-        with pytest.raises(ViewEscapedError):
-            guest.memory.grow(1)
-        assert bytes(part) == guest.memory.read(0, 8) == bytes(8)
-    del part
     assert guest.memory.grow(1) == 1
+    kept = keepers_of(guest)
+    guest.close()
+    assert bytes(part) == bytes(8)
     with pytest.raises(ValueError, match="released"):
         window[0]
-    guest.close()
+    part.release()
+    assert kept() is None
 
 
 def test_what_is_left_of_a_closed_guest_says_that_it_is_closed() -> None:
@@ -927,5 +1214,6 @@ def test_what_is_left_of_a_closed_guest_says_that_it_is_closed() -> None:
     assert repr(memory) == "<guest memory, closed>"
     unused = hostmod.instantiate('(module (memory (export "memory") 1))')
     unused.close()
-    assert repr(unused.memory) == "<guest memory, closed>"
+    with pytest.raises(StaleMemoryError, match="closed"):
+        unused.memory  # noqa: B018  # asked for what it raises
     assert hostmod.instantiate('(module (memory (export "memory") 1))').memory != memory

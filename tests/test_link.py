@@ -552,3 +552,89 @@ def test_an_exported_function_is_of_a_store_of_the_linker_s_engine() -> None:
         instance.exported_function(wasmtime.Store(), "greet")
     store = wasmtime.Store(instance.compiled.linker.engine)
     assert instance.exported_function(store, "greet")() == 1
+
+
+class Shop(HostModule, name="shop"):
+    """Keeps what it sells in attributes that a host module has a use for."""
+
+    def __init__(self) -> None:
+        # Through vars: a type checker refuses most of these, and authors who have none write them.
+        vars(self).update(name="Corner shop", functions=["sells"], errors=[], link="https://shop.example")
+        vars(self).update(close="18:00", check=0, compile=None, exports=1, module=2, memory=3)
+        self._closed = True  # on Sundays
+        self.seen: list[str] = []
+
+    @function
+    def sell(self) -> Int32:
+        return 3
+
+
+class Open(Shop, name="shop"):
+    """Has a method `close` besides."""
+
+    def close(self) -> None:
+        self.seen.append("closed")
+
+
+SELLS = """(module (import "shop" "sell" (func $sell (result i32)))
+  (func (export "run") (result i32) (call $sell)))"""
+
+
+@pytest.mark.parametrize("cls", [Shop, Open])
+def test_an_instance_s_own_attributes_do_not_stand_in_for_the_class_s(cls: type[Shop]) -> None:
+    shop = cls()
+    with hostmod.instantiate(SELLS, shop) as guest:
+        assert guest.exports.run() == 3
+    hostmod.check(guest.module, shop)
+    with shop:
+        pass
+    assert shop.seen == (["closed"] if cls is Open else [])
+
+
+def test_an_instance_s_own_name_is_not_in_messages() -> None:
+    wrong = '(module (import "shop" "sell" (func (param i32))))'
+    with pytest.raises(LinkError) as caught:
+        hostmod.instantiate(wrong, Shop())
+    assert "shop::sell: guest wants (i32) -> (), host has () -> i32" in str(caught.value)
+    with pytest.raises(LinkError, match="two host modules are named 'shop'"):
+        hostmod.instantiate(SELLS, Shop(), Open())
+
+
+def test_instances_with_such_attributes_are_bound_and_closed_once() -> None:
+    linker = wasmtime.Linker(wasmtime.Engine())
+    compiled = Open.compile(linker)
+    store = wasmtime.Store(linker.engine)
+    instance = linker.instantiate(store, hostmod.load(SELLS, linker.engine))
+    with compiled.instantiate() as one:
+        with bind(one):
+            assert instance.exports(store)["run"](store) == 3  # type: ignore[operator]  # a Func
+        assert one.name == "shop"
+        one.close()
+    assert one.module.seen == ["closed"]
+
+
+def test_a_callable_that_an_instance_keeps_as_close_is_called_where_the_class_has_none() -> None:
+    class Connection(HostModule, name="connection"):
+        def __init__(self) -> None:
+            self.log: list[str] = []
+            self.close = lambda: self.log.append("closed")
+
+        @function
+        def f(self) -> None: ...
+
+    with Connection() as connection:
+        assert connection.log == []
+    assert connection.log == ["closed"]
+
+
+def test_a_guest_module_s_instance_may_keep_exports_of_its_own() -> None:
+    class Typed(hostmod.GuestModule):
+        def __init__(self, guest: hostmod.Guest) -> None:
+            vars(self).update(exports=None, _names=None)
+            super().__init__(guest.store, guest.instance)
+
+        @hostmod.export
+        def run(self) -> Int32: ...
+
+    with hostmod.instantiate(SELLS, Shop()) as guest:
+        assert Typed(guest).run() == 3

@@ -147,6 +147,7 @@ def test_a_subinterpreter_is_refused_the_c_trampoline() -> None:
         "failure = run(other, load)\n"
         "if failure is not None:\n"
         "    print(failure)\n"
+        "interpreters.destroy(other)\n"  # from 3.14 on, one that is left is warned of
         "exec(load)\n"
     )
     first, second = said.splitlines()
@@ -221,6 +222,7 @@ def answer(interpreter: Path) -> str:
 unix = pytest.mark.skipif(sys.platform == "win32", reason="paths of a venv, and CC, are otherwise there")
 
 
+@pytest.mark.slow
 @unix
 @needs_c
 def test_a_wheel_with_the_c_trampoline_works_without_a_compiler(source: Path, tmp_path: Path) -> None:
@@ -233,6 +235,7 @@ def test_a_wheel_is_built_without_a_compiler_and_works(source: Path, tmp_path: P
     assert answer(wheel(source, tmp_path, CC="false")) == f"py 42 {reason}"
 
 
+@pytest.mark.slow
 @unix
 def test_a_wheel_is_built_without_the_c_trampoline_if_the_environment_says_so(
     source: Path, tmp_path: Path
@@ -395,14 +398,12 @@ def test_a_guest_call_that_holds_the_lock_can_call_the_host(twin: Any) -> None:
 
 
 @both
-def test_every_slice_and_cast_of_a_view_ends_with_its_call(twin: Any) -> None:
+def test_every_view_ends_with_its_call(twin: Any) -> None:
     kept: list[Any] = []
 
     def keep(data: Bytes, numbers: Array[Uint32], caller: Caller) -> None:
-        inner = data[1:][1:][::2]
-        kept.extend((data, inner, inner.toreadonly(), numbers, numbers.cast("B"), numbers[1:], iter(data)))
-        kept.append(caller.memory.view(4, 4))
-        assert all(len(view) for view in kept[:6])
+        assert all(len(part) for part in (data[1:][1:][::2], numbers.cast("B"), numbers[1:]))
+        kept.extend((data, numbers, iter(data), caller.memory.view(4, 4)))
 
     bench = Bench(twin, keep)
     bench.run()
@@ -429,8 +430,7 @@ def test_the_owner_of_a_view_gives_no_other_after_its_call() -> None:
     with pytest.raises(ViewEscapedError):  # an array can have taken the address from it
         bench.run()
     owner, again, other = kept
-    with pytest.raises(ValueError, match="released memoryview"):
-        again[0]
+    assert again[0] == 7, "its memory is there for as long as it is"
     for each in (owner, other):
         with pytest.raises(StaleMemoryError, match="after its call ended"):
             memoryview(each)
@@ -453,14 +453,10 @@ def test_an_array_over_a_view_is_an_escape_and_stays_readable_until_it_is_let_go
     with pytest.raises(ViewEscapedError, match=r"host\.f"):
         bench.run()
     (array,) = kept
-    for refused in (bench.nothing, lambda: bench.exports["nothing"](bench.store), bench.store.close):
-        with pytest.raises(ViewEscapedError):
-            refused()
-    assert array[0] == 9
-    kept.clear()
-    del array
     bench.nothing()
+    bench.exports["nothing"](bench.store)
     bench.store.close()
+    assert array[0] == 9
 
 
 @both
@@ -510,6 +506,7 @@ def test_a_caller_ends_with_its_call_though_there_are_several(twin: Any) -> None
 # --------------------------------------------------------------------------------------------- what calls leave behind
 
 
+@pytest.mark.slow
 @both
 def test_no_kind_of_call_leaves_anything_behind(twin: Any) -> None:
     found = {name: leaks.growth(call, who, 150) for name, call, who in leaks.cases(twin)}
@@ -547,9 +544,9 @@ def test_a_call_of_numbers_writes_no_python_until_c_does_not_take_an_argument(
     render_guest = _trampoline_py.render_guest
     rendered: list[str] = []
 
-    def render(plan: Plan) -> Any:
+    def render(plan: Plan, native_guard: bool) -> Any:
         rendered.append(plan.name)
-        return render_guest(plan)
+        return render_guest(plan, native_guard)
 
     monkeypatch.setattr("hostmod._trampoline_py.guest.render_guest", render)
     text = '(module (func (export "add") (param i32 i32) (result i32) (i32.add (local.get 0) (local.get 1))))'

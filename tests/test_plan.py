@@ -10,13 +10,22 @@ from typing import Annotated, Any
 import pytest
 
 from hostmod.errors import ConversionError, DeclarationError
-from hostmod.plan import Plan, Slot, caller_frame, check_host_results, plain_tuple, plan_of, signature
+from hostmod.plan import (
+    Plan,
+    Slot,
+    bad_value,
+    caller_frame,
+    check_host_results,
+    plain_tuple,
+    plan_of,
+    signature,
+)
 from hostmod.types.base import GuestType, resolve
 from hostmod.types.pointer import List, Pointer
 from hostmod.types.record import struct
 from hostmod.types.reference import Caller, ExternRef
 from hostmod.types.result import Error, Optional
-from hostmod.types.scalar import Bool, Float32, Float64, Int8, Int32, Int64, Uint32
+from hostmod.types.scalar import INT32, Bool, Float32, Float64, Int8, Int32, Int64, Uint32
 from hostmod.types.text import CString, String
 from hostmod.types.view import Array, Bytes
 
@@ -311,7 +320,7 @@ REFUSED = [
     ),
     pytest.param(
         python_optional,
-        "kv.python_optional(key): annotated Optional[Annotated[int, <guest type Int32>]], "
+        "kv.python_optional(key): annotated Int32 | None, "
         "expected a guest type that has a null; write Pointer[T] | None for a pointer that may be 0; "
         "for a result that may fail, hostmod.types.Optional[T]",
         id="a number or None",
@@ -490,3 +499,17 @@ def test_what_a_tuple_holds_is_what_counts() -> None:
     for value in (Short((1, 2, 3)), [1, 2], "ab", {1: 1, 2: 2}, None):
         with pytest.raises(ConversionError, match=r"^kv.get result: .* expected a tuple of 2 values$"):
             plain_tuple("kv.get", value, 2)
+
+
+def test_the_parts_of_a_place_do_not_run_together() -> None:
+    slot = Slot("vec", INT32, 0)
+    result = Slot("result", INT32, 0)
+    found = {
+        (slot, ".x"): "kv.f(vec).x: 300, expected Uint8",
+        (slot, "[2].x"): "kv.f(vec)[2].x: 300, expected Uint8",
+        (slot, ""): "kv.f(vec): 300, expected Uint8",
+        (slot, "ExternRef"): "kv.f(vec) (ExternRef): 300, expected Uint8",
+        (result, "guest memory"): "kv.f result (guest memory): 300, expected Uint8",
+    }
+    for (place, where), text in found.items():
+        assert str(bad_value("kv.f", place, 300, ConversionError(where, "300", "Uint8"))) == text

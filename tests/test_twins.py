@@ -40,6 +40,7 @@ def test_a_guest_call_does_the_same_with_both_trampolines(choices: random.Random
         pair.compare(seed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(20))
 def test_plans_that_the_long_run_begins_with_have_no_difference(seed: int) -> None:
     rng = random.Random(seed)

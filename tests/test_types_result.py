@@ -58,7 +58,7 @@ def test_a_result_is_its_values_and_whether_an_errno_follows(
     [
         pytest.param(
             tuple[Int32, ...],
-            "kv.f result: annotated tuple[Annotated[int, <guest type Int32>], ...], "
+            "kv.f result: annotated tuple[Int32, ...], "
             "expected a fixed number of results; write tuple[Int32, Int32], for example",
             id="any number of results",
         ),
@@ -82,7 +82,7 @@ def test_a_result_is_its_values_and_whether_an_errno_follows(
         ),
         pytest.param(
             Int32 | None,
-            "kv.f result: annotated Optional[Annotated[int, <guest type Int32>]], "
+            "kv.f result: annotated Int32 | None, "
             "expected a guest type that has a null; write Pointer[T] | None for a pointer that may be 0; "
             "for a result that may fail, hostmod.types.Optional[T]",
             id="a value or None",

@@ -18,14 +18,21 @@ import hostmod
 HERE = Path(__file__).parent / "typing"
 PROJECT = HERE.parent.parent
 
+SYNTAX = HERE.parent / "syntax"
+
+FILES = [HERE / "accepted.py", HERE / "rejected.py"]
+if sys.version_info >= (3, 14):
+    FILES += [SYNTAX / "aliases.py", SYNTAX / "unquoted.py"]
+
 Seen = dict[str, dict[int, str]]
 """By file, and by line: the type that was revealed, or the codes of the errors."""
 
 
-def expected(file: str, checker: str) -> dict[int, str]:
+def expected(name: str, checker: str) -> dict[int, str]:
     """Read the comments of a file: what both checkers say, or ``mypy: one thing; pyright: another``."""
     found: dict[int, str] = {}
-    for number, line in enumerate((HERE / file).read_text("utf-8").splitlines(), 1):
+    (file,) = (file for file in FILES if file.name == name)
+    for number, line in enumerate(file.read_text("utf-8").splitlines(), 1):
         comment = line.partition("  # ")[2]
         if comment:
             parts = dict(re.findall(r"(mypy|pyright): (.*?)(?=; pyright: |$)", comment))
@@ -62,9 +69,9 @@ def by_mypy(scratch: Path) -> Seen:
             "--python-version",
             f"{sys.version_info[0]}.{sys.version_info[1]}",
         ),
-        *map(str, (HERE / "accepted.py", HERE / "rejected.py")),
+        *map(str, FILES),
     )
-    seen: Seen = {"accepted.py": {}, "rejected.py": {}}
+    seen: Seen = {file.name: {} for file in FILES}
     for line in output.splitlines():
         matched = re.fullmatch(r"(.*?):(\d+): (error|note): (.*)", line)
         assert matched, line
@@ -85,10 +92,10 @@ def by_pyright(scratch: Path) -> Seen:
         "typeCheckingMode": "standard",
     }
     (scratch / "pyrightconfig.json").write_text(json.dumps(settings), "utf-8")
-    for source in HERE.glob("*.py"):
+    for source in FILES:
         shutil.copy(source, scratch)
     output = run(scratch, "pyright", "--outputjson", "--pythonpath", sys.executable)
-    seen: Seen = {"accepted.py": {}, "rejected.py": {}}
+    seen: Seen = {file.name: {} for file in FILES}
     for each in json.loads(output)["generalDiagnostics"]:
         file, number = Path(each["file"]).name, each["range"]["start"]["line"] + 1
         if each["severity"] == "information":
@@ -121,6 +128,15 @@ def test_bodies_and_calls_that_do_not_fit_are_refused_and_no_others(checker: tup
     assert len(seen["rejected.py"]) > 25
 
 
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="3.14 puts off the evaluation of annotations")
+@pytest.mark.parametrize("file", ["aliases.py", "unquoted.py"])
+def test_declarations_in_the_syntax_of_newer_pythons_are_accepted(
+    checker: tuple[str, Seen], file: str
+) -> None:
+    name, seen = checker
+    assert seen[file] == expected(file, name)
+
+
 EXPORTS = """\
 import hostmod
 from hostmod.types import Int32
@@ -138,6 +154,7 @@ class Calculator(hostmod.GuestModule):
 """
 
 
+@pytest.mark.slow
 def test_exports_of_a_guest_need_no_setting_of_mypys_if_their_bodies_raise(tmp_path: Path) -> None:
     (tmp_path / "calculator.py").write_text(EXPORTS, "utf-8")
     (tmp_path / "mypy.ini").write_text(f"[mypy]\nmypy_path = {PROJECT / 'src'}\n", "utf-8")

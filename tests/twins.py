@@ -23,6 +23,7 @@ import numpy
 import wasmtime
 
 from hostmod import _trampoline_py, _wasmtime
+from hostmod._wasmtime import references, store
 from hostmod.decorators import log
 from hostmod.errors import ErrnoError, SegmentationFault, ViewEscapedError
 from hostmod.guest import GuestMemory, GuestModule
@@ -585,14 +586,22 @@ class Raw:
 
     def __call__(self, words: Sequence[Any]) -> tuple[Any, BaseException | None]:
         """Return the bytes of the results, and what was raised."""
-        context = _wasmtime.context_address(self.store)
+        context = _wasmtime.context_of(self.store)
+        entered = store.parts.Entered(_wasmtime.guard_of(self.store), "twins")
+        try:
+            return self._call(context, words)
+        finally:
+            references.release(1 << 63)
+            del entered
+
+    def _call(self, context: int, words: Sequence[Any]) -> tuple[Any, BaseException | None]:
         slots = (ctypes.c_uint64 * (2 * self._words))()
         places = [index for index, core in enumerate(self._params) if core == "externref"]
-        references = _wasmtime.externrefs_to_raw(context, [words[index] for index in places])
+        raws = references.hold_raws(context, [words[index] for index in places])
         for index, word in enumerate(words):
             if index not in places:
                 slots[2 * index] = word
-        for index, raw in zip(places, references, strict=True):
+        for index, raw in zip(places, raws, strict=True):
             slots[2 * index] = raw
         trap = ctypes.c_void_p()
         error = _wasmtime.func_call_unchecked(
@@ -634,7 +643,7 @@ class Host:
             linker.define(self.store, "env", "memory", given)
             memory = f'(memory (import "env" "memory") {pages} 3)'
             store = self.store
-            fixed = (given, lambda: _wasmtime.context_address(store))
+            fixed = (given, lambda: _wasmtime.context_of(store))
         elif place == "hidden":
             memory = f'(memory (export "other") {pages} 3)'
         thunk = twin.HostThunk(plan, "memory", fixed)

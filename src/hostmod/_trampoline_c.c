@@ -14,7 +14,8 @@
    Guest memory is never held on to. `locate` asks wasmtime for its address and size before each access that could have
    seen a change; objects are copied out of it before Python objects are made of them, since making objects can run the
    garbage collector, and that anything. The only lasting pointers are those of `View`s, which Python sees as
-   memoryviews: each belongs to one call, and is emptied at its end, or kept alive with its store if it is still in use.
+   memoryviews: each belongs to one call and ends with it, and refers to the store's Keeper, so that the memory is there for
+   as long as the View is, however it came to be kept.
 
    The other direction is `GuestCall`: Python values into slots, wasmtime_func_call_unchecked, slots into values.
 
@@ -28,6 +29,36 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <structmember.h>
+
+#ifdef Py_GIL_DISABLED
+#define WITH_GIL 0 /* objects are seen by several threads at once: none is kept for the next call */
+#else
+#define WITH_GIL 1
+#endif
+
+#if defined(_MSC_VER)
+#include <intrin.h>
+#define THREAD_LOCAL __declspec(thread)
+#define STACK_NOW() ((uintptr_t)_AddressOfReturnAddress())
+static inline long count_down(volatile long *count) { return _InterlockedDecrement(count); }
+static inline void count_up(volatile long *count) { _InterlockedIncrement(count); }
+static inline uint64_t next_number(volatile uint64_t *last) { return (uint64_t)_InterlockedIncrement64((volatile long long *)last); }
+static inline unsigned long load_owner(volatile unsigned long *owner) { return (unsigned long)_InterlockedOr((volatile long *)owner, 0); }
+static inline void store_owner(volatile unsigned long *owner, unsigned long thread) { _InterlockedExchange((volatile long *)owner, (long)thread); }
+static inline bool claim_owner(volatile unsigned long *owner, unsigned long thread) { return _InterlockedCompareExchange((volatile long *)owner, (long)thread, 0) == 0; }
+#else
+#define THREAD_LOCAL _Thread_local
+#define STACK_NOW() ((uintptr_t)__builtin_frame_address(0)) /* not a variable's: sanitizers keep those elsewhere */
+static inline long count_down(long *count) { return __atomic_sub_fetch(count, 1, __ATOMIC_ACQ_REL); }
+static inline void count_up(long *count) { __atomic_add_fetch(count, 1, __ATOMIC_RELAXED); }
+static inline uint64_t next_number(uint64_t *last) { return __atomic_add_fetch(last, 1, __ATOMIC_RELAXED); }
+static inline unsigned long load_owner(unsigned long *owner) { return __atomic_load_n(owner, __ATOMIC_RELAXED); }
+static inline void store_owner(unsigned long *owner, unsigned long thread) { __atomic_store_n(owner, thread, __ATOMIC_RELEASE); }
+static inline bool claim_owner(unsigned long *owner, unsigned long thread) {
+    unsigned long nobody = 0;
+    return __atomic_compare_exchange_n(owner, &nobody, thread, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+}
+#endif
 
 /* ------------------------------------------------------------------------------------------- wasmtime's structures */
 
@@ -50,6 +81,10 @@ typedef struct {
     uint64_t words[2];
 } func_t; /* wasmtime_func_t */
 
+typedef struct {
+    uint64_t words[3];
+} root_t; /* room for a wasmtime_externref_t: a reference that is rooted, all zeros for null */
+
 enum { EXTERN_MEMORY = 3, EXTERN_SHAREDMEMORY = 4 };
 
 /* What a wasmtime_caller_t * points to. wasmtime does not publish it, so nothing but `known_memory` reads it, and that
@@ -68,6 +103,10 @@ static struct {
     void (*extern_delete)(extern_t *item);
     void *(*func_call_unchecked)(void *context, const func_t *func, raw_t *slots, size_t count, void **trap);
     void *(*trap_new)(const char *message, size_t length);
+    void (*externref_from_raw)(void *context, uint32_t raw, void *root);
+    uint32_t (*externref_to_raw)(void *context, const void *root);
+    void (*externref_unroot)(void *root);
+    void (*externref_unroot_in)(void *context, void *root); /* until wasmtime 37, in its place */
     void *(*linker_define)(void *linker, const char *module, size_t module_length, const char *name, size_t name_length,
                            const void *type, void *callback, void *env, void (*finalizer)(void *));
 } wt;
@@ -115,10 +154,16 @@ enum {
     BAD_TUPLE,      /* (where, result, count): raises */
     ERRNO,          /* (error, table) -> int or None */
     TRAP,           /* (where, error) -> address of a trap */
-    SETTLE,         /* (view, context, where, error or None): raises if a view is still in use */
+    ESCAPED,        /* (where, count): raises */
+    MOVES,          /* (context, bytes of a wasmtime_memory_t) -> whether that memory can move */
+    END_MOVING,     /* (set, where): raises if something in the set cannot be ended */
+    GUARD,          /* (context) -> Guard or None */
+    WATCH,          /* (context, view): has the store refuse to run its guest while the view is there */
+    NESTED,         /* (): raises */
+    STACK,          /* (where, left, need): raises */
     CALLER,         /* (memory, address) -> Caller */
-    REFERENCE,      /* (context, raw) -> object */
-    REFERENCES,     /* (context, objects) -> raws */
+    REFERENCE,      /* (context, address of a root) -> object */
+    MAKE_ROOT,      /* (context, object, address of a root that is all zeros) */
     FAIL,           /* (error address, trap address): raises */
     BUSY,           /* (where): raises */
     RAISE_ERRNO,    /* (number): raises */
@@ -128,10 +173,11 @@ enum {
 
 static const char *const helper_names[HELPER_COUNT] = {
     "load", "store",  "fault",  "invalid_string", "missing",   "stale",      "elsewhere", "bad_none", "bad_tuple",
-    "errno", "trap", "settle", "caller",         "reference", "references", "fail",     "busy",
+    "errno", "trap", "escaped", "moves", "end_moving", "guard", "watch", "nested", "stack", "caller", "reference", "make_root", "fail", "busy",
     "raise_errno", "raised",
 };
 static PyObject *helpers[HELPER_COUNT];
+static PyObject *keeper_class; /* what keeps a store's memory: `_wasmtime.store.Keeper` */
 static PyObject *spare_text, *str_error, *str_message;
 static PyObject *spare_message; /* bytes: what a trap says when not even helpers[TRAP] could run */
 
@@ -142,7 +188,7 @@ static Py_ssize_t pointer_memory, pointer_offset, pointer_type; /* where Pointer
 static Py_ssize_t list_pointer, list_length;
 static PyObject *pointer_load, *pointer_store, *list_getitem; /* Python's own methods, for what is not done here */
 static PyObject *memory_base;                                /* Python's own Memory, likewise */
-static PyObject *str_native, *str_release, *str_context, *str_context_method;
+static PyObject *str_native, *str_release, *str_memory, *str_offset, *str_type, *str_pointer, *str_length, *str_end;
 static PyObject *zero;
 
 static PyObject *ask(int helper, const char *format, ...) {
@@ -155,6 +201,13 @@ static PyObject *ask(int helper, const char *format, ...) {
     PyObject *result = PyObject_CallObject(helpers[helper], tuple);
     Py_DECREF(tuple);
     return result;
+}
+
+static inline void unroot(void *context, root_t *root) {
+    if (wt.externref_unroot_in != NULL)
+        wt.externref_unroot_in(context, root);
+    else
+        wt.externref_unroot(root);
 }
 
 /* Ask for an exception to be raised; returns NULL always. */
@@ -196,6 +249,17 @@ static void put_error(PyObject *error) {
 #endif
 }
 
+/* Find an item of a dict: a new reference, or NULL, with an exception only if looking failed. */
+static PyObject *item_of(PyObject *dict, PyObject *key) {
+#if PY_VERSION_HEX >= 0x030D0000
+    PyObject *found;
+    PyDict_GetItemRef(dict, key, &found);
+    return found;
+#else
+    return Py_XNewRef(PyDict_GetItemWithError(dict, key));
+#endif
+}
+
 static bool takes(Py_ssize_t count, Py_ssize_t expected) {
     if (count != expected)
         PyErr_SetNone(PyExc_TypeError);
@@ -204,19 +268,33 @@ static bool takes(Py_ssize_t count, Py_ssize_t expected) {
 
 static inline PyObject **slot_at(PyObject *object, Py_ssize_t offset) { return (PyObject **)((char *)object + offset); }
 
+/* Get what a slot of an object holds, as a new reference, or NULL with no exception. */
+static inline PyObject *held_at(PyObject *object, Py_ssize_t offset, PyObject *name) {
+#if WITH_GIL
+    (void)name;
+    return Py_XNewRef(*slot_at(object, offset));
+#else
+    PyObject *found = PyObject_GetAttr(object, name);
+    (void)offset;
+    if (found == NULL)
+        PyErr_Clear();
+    return found;
+#endif
+}
+
 /* ------------------------------------------------------------------------------------------------------------ views */
 
-/* What a memoryview of guest memory belongs to. `data` is NULL once its call has ended; `ended` says so even where
-   something that cannot be ended still uses it. */
+/* The exporter of a memoryview of guest memory. It belongs to one call, and gives no other memoryview once that has ended.
+   What Python made of it may still be there then: as long as the View is, its Keeper is, and so the memory. */
 typedef struct {
     PyObject_HEAD
     unsigned char *data;
     bool ended;
     Py_ssize_t length;
-    Py_ssize_t exports;
     Py_ssize_t step;
     Py_ssize_t count;
     char *format;
+    PyObject *keeper;
     PyObject *weak;
 } View;
 
@@ -241,39 +319,28 @@ static int view_getbuffer(View *self, Py_buffer *buffer, int flags) {
     buffer->strides = (flags & PyBUF_STRIDES) == PyBUF_STRIDES ? &self->step : NULL;
     buffer->suboffsets = NULL;
     buffer->internal = NULL;
-    self->exports++;
     return 0;
-}
-
-static void view_releasebuffer(View *self, Py_buffer *buffer) {
-    (void)buffer;
-    self->exports--;
 }
 
 static void view_dealloc(View *self) {
     if (self->weak != NULL)
         PyObject_ClearWeakRefs((PyObject *)self);
+    Py_XDECREF(self->keeper);
     PyObject_Free(self);
 }
 
-static PyBufferProcs view_buffer = {(getbufferproc)view_getbuffer, (releasebufferproc)view_releasebuffer};
-
-static PyMemberDef view_members[] = {
-    {"exports", T_PYSSIZET, offsetof(View, exports), READONLY, NULL},
-    {NULL, 0, 0, 0, NULL},
-};
+static PyBufferProcs view_buffer = {(getbufferproc)view_getbuffer, NULL};
 
 static PyTypeObject ViewType = {
     PyVarObject_HEAD_INIT(NULL, 0).tp_name = "hostmod._trampoline_c.View",
     .tp_basicsize = sizeof(View),
     .tp_dealloc = (destructor)view_dealloc,
     .tp_as_buffer = &view_buffer,
-    .tp_members = view_members,
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
     .tp_weaklistoffset = offsetof(View, weak),
 };
 
-static View *view_new(unsigned char *data, Py_ssize_t length, char format, Py_ssize_t step) {
+static View *view_new(unsigned char *data, Py_ssize_t length, char format, Py_ssize_t step, PyObject *keeper) {
     static unsigned char nothing[1];
     View *self = PyObject_New(View, &ViewType);
     if (self == NULL)
@@ -281,10 +348,9 @@ static View *view_new(unsigned char *data, Py_ssize_t length, char format, Py_ss
     self->data = data != NULL ? data : nothing; /* an empty memory has no address */
     self->ended = false;
     self->length = length;
-    self->exports = 0;
     self->step = step;
     self->format = formats[(unsigned char)format & 127];
-    self->format[0] = format;
+    self->keeper = Py_XNewRef(keeper);
     self->weak = NULL;
     return self;
 }
@@ -297,6 +363,7 @@ typedef struct {
     int op;
     Py_ssize_t offset; /* in the struct, in bytes */
     Py_ssize_t slot;   /* in the Python instance */
+    PyObject *name;    /* of that slot */
     PyObject *extra;   /* of an enum, its members by number; of a Duration, its class */
     PyObject *cls;     /* of an enum, its class */
     Codec *codec;      /* of a nested struct */
@@ -498,7 +565,7 @@ static PyObject *field_load(const Field *field, const unsigned char *data) {
     if (field->op == OP_DURATION) {
         result = PyObject_CallOneArg(field->extra, number);
     } else {
-        result = Py_XNewRef(PyDict_GetItemWithError(field->extra, number));
+        result = item_of(field->extra, number);
     }
     Py_DECREF(number);
     return result;
@@ -539,8 +606,10 @@ static bool codec_store(Codec *self, unsigned char *data, PyObject *value) {
         return false;
     for (Py_ssize_t index = 0; index < self->count; index++) {
         const Field *field = &self->fields[index];
-        PyObject *item = *slot_at(value, field->slot);
-        if (item == NULL || !field_store(field, data + field->offset, item))
+        PyObject *item = held_at(value, field->slot, field->name);
+        bool fits = item != NULL && field_store(field, data + field->offset, item);
+        Py_XDECREF(item);
+        if (!fits)
             return false;
     }
     return true;
@@ -561,6 +630,7 @@ static int codec_traverse(Codec *self, visitproc visit, void *arg) {
 static void codec_dealloc(Codec *self) {
     PyObject_GC_UnTrack(self);
     for (Py_ssize_t index = 0; index < self->count; index++) {
+        Py_XDECREF(self->fields[index].name);
         Py_XDECREF(self->fields[index].extra);
         Py_XDECREF(self->fields[index].cls);
         Py_XDECREF(self->fields[index].codec);
@@ -616,6 +686,7 @@ static PyObject *codec_new(PyTypeObject *type, PyObject *arguments, PyObject *ke
             PyErr_SetObject(PyExc_TypeError, name);
             goto failed;
         }
+        field->name = Py_NewRef(name);
         field->extra = extra == Py_None ? NULL : Py_NewRef(extra);
         field->cls = enumeration == Py_None ? NULL : Py_NewRef(enumeration);
         field->codec = nested ? (Codec *)Py_NewRef(codec) : NULL;
@@ -648,6 +719,7 @@ typedef struct {
     int base;          /* of an enum, the op of its number */
     Py_ssize_t index;  /* of its first core value */
     Py_ssize_t step;   /* bytes of an element: of a view, or of a list */
+    Py_ssize_t root;   /* of a reference among the parameters, the how manieth it is */
     char format;       /* of a view */
     const char *cores; /* one letter for each core value: i l f d e */
     const char *errors;
@@ -675,9 +747,11 @@ typedef struct {
     PyObject *errno_slot;
     PyObject *fixed; /* None, or (bytes of a wasmtime_extern_t, callable that returns the context it belongs to) */
     PyObject *spare; /* a CallMemory that nobody kept, for the next call */
-    extern_t known;  /* the memory that the last caller exports, if `knows` */
-    bool knows, references;
+    uint64_t number; /* its own, never given again in the process */
+    Py_ssize_t references, returned; /* how many parameters, and results, are references */
 } Thunk;
+
+static uint64_t thunk_numbers;
 
 static int slots_traverse(Slot *slots, Py_ssize_t count, visitproc visit, void *arg) {
     for (Py_ssize_t index = 0; index < count; index++) {
@@ -795,6 +869,7 @@ static PyObject *thunk_new(PyTypeObject *type, PyObject *arguments, PyObject *ke
     self->errors = Py_NewRef(errors);
     self->errno_slot = Py_NewRef(errno_slot);
     self->fixed = Py_NewRef(fixed);
+    self->number = next_number(&thunk_numbers);
     self->plan.optional = optional;
     self->plan.is_tuple = is_tuple;
     self->plan.errno_index = errno_index;
@@ -802,8 +877,11 @@ static PyObject *thunk_new(PyTypeObject *type, PyObject *arguments, PyObject *ke
         Py_DECREF(self);
         return NULL;
     }
+    for (Py_ssize_t index = 0; index < self->plan.param_count; index++)
+        if (self->plan.params[index].op == OP_EXTERNREF)
+            self->plan.params[index].root = self->references++;
     for (Py_ssize_t index = 0; index < self->plan.result_count; index++)
-        self->references |= self->plan.results[index].op == OP_EXTERNREF;
+        self->returned += self->plan.results[index].op == OP_EXTERNREF;
     return (PyObject *)self;
 }
 
@@ -816,55 +894,423 @@ static PyTypeObject ThunkType = {
     .tp_new = thunk_new,
 };
 
-/* ------------------------------------------------------------------------------------------------------ one call's */
+/* ------------------------------------------------------------------------------------------------- who is in a store */
+
+/* The lowest address of this thread's stack: 0 if it was not asked for yet, 1 where the system does not tell. */
+static THREAD_LOCAL uintptr_t stack_low;
+
+enum { STACK_MARGIN = 128 * 1024, STACK_NESTED = 64 * 1024 }; /* as in _wasmtime/stack.py */
+
+#if defined(_WIN32)
+#include <windows.h>
+static uintptr_t find_stack_low(void) {
+    ULONG_PTR low = 0, high = 0;
+    GetCurrentThreadStackLimits(&low, &high);
+    return low != 0 ? (uintptr_t)low : 1;
+}
+#elif defined(__APPLE__)
+#include <pthread.h>
+static uintptr_t find_stack_low(void) {
+    pthread_t self = pthread_self();
+    return (uintptr_t)pthread_get_stackaddr_np(self) - pthread_get_stacksize_np(self);
+}
+#elif defined(__linux__)
+#include <pthread.h>
+int pthread_getattr_np(pthread_t thread, pthread_attr_t *attributes); /* pthread.h has it with _GNU_SOURCE only */
+static uintptr_t find_stack_low(void) {
+    pthread_attr_t attributes;
+    void *address = NULL;
+    size_t size;
+    if (pthread_getattr_np(pthread_self(), &attributes) != 0)
+        return 1;
+    if (pthread_attr_getstack(&attributes, &address, &size) != 0)
+        address = NULL;
+    pthread_attr_destroy(&attributes);
+    return address != NULL ? (uintptr_t)address : 1;
+}
+#else
+static uintptr_t find_stack_low(void) { return 1; }
+#endif
+
+/* Which thread is inside a store, and how many calls deep. `owner` is claimed by compare-and-swap; all else belongs to the
+   thread that is inside, but for `context`, which anyone may look at to see if the store is closed. */
+typedef struct Guard {
+    PyObject_HEAD
+    unsigned long long context; /* the store's, 0 for what is no open store */
+    unsigned long long entries; /* how often it was entered */
+    unsigned long owner;
+    Py_ssize_t depth;
+    Py_ssize_t stack;      /* bytes of native stack that its engine lets a guest use */
+    PyObject *keeper;      /* what keeps its memory, or NULL while nothing has shown it */
+    PyObject *moving;      /* a set of what shows memory that can move, or NULL */
+    PyObject *windows;     /* a dict of windows on its memories, or NULL */
+    PyObject *record;      /* the wasmtime_context_t, as ctypes has it */
+    struct Handed *handed; /* a context that this thread was handed and has not passed to wasmtime yet; borrowed */
+    struct Guard *outside; /* in `inside`, the one that this thread has entered before */
+} Guard;
+
+static PyTypeObject GuardType;
+
+static THREAD_LOCAL Guard *inside;       /* the stores that this thread is inside, the last first */
+static THREAD_LOCAL Py_ssize_t entered; /* how many times it has entered one and not left */
+static void take_back(Guard *self);
+
+typedef struct Call Call;
+static THREAD_LOCAL Call *showing; /* calls under way that have handed out views of memory that can move */
+static bool end_showing(unsigned long long context, PyObject *where);
+
+static void guard_leave(Guard *self) {
+    entered--;
+    if (--self->depth > 0)
+        return;
+    Guard **link = &inside;
+    while (*link != NULL && *link != self)
+        link = &(*link)->outside;
+    if (*link == NULL)
+        return; /* let go in another thread, which cannot leave for this one: it stays claimed */
+    *link = self->outside;
+    store_owner(&self->owner, 0);
+}
+
+/* Claim a store for this thread; if its guest may run (`runs`), see that it can. False with an exception. This is the one
+   way in: of guest calls, and of whatever asks for a store's context. */
+static bool guard_enter(Guard *self, PyObject *where, bool runs) {
+    unsigned long thread = PyThread_get_thread_ident();
+    bool first = load_owner(&self->owner) != thread;
+    if (!first && self->handed != NULL && self->depth == 1) {
+        take_back(self);
+        first = true;
+    }
+    if (runs) {
+        if (stack_low == 0)
+            stack_low = find_stack_low();
+        if (stack_low > 1) {
+            Py_ssize_t left = (Py_ssize_t)(STACK_NOW() - stack_low);
+            Py_ssize_t need = first ? self->stack + STACK_MARGIN : STACK_NESTED;
+            if (left < need) {
+                refuse(ask(STACK, "(Onn)", where, left, need));
+                return false;
+            }
+        }
+    }
+    if (first) {
+        if (!claim_owner(&self->owner, thread)) {
+            refuse(ask(BUSY, "(O)", where));
+            return false;
+        }
+        self->outside = inside;
+        inside = self;
+    }
+    self->depth++;
+    entered++;
+    if (runs) {
+        self->entries++;
+        bool fine = showing == NULL || end_showing(self->context, where);
+        if (fine && self->moving != NULL && PySet_GET_SIZE(self->moving) > 0) {
+            PyObject *ended = ask(END_MOVING, "(OO)", self->moving, where);
+            fine = ended != NULL;
+            Py_XDECREF(ended);
+        }
+        if (!fine) {
+            guard_leave(self);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Find the guard of a store that this thread is inside: a new reference, or NULL with an exception. */
+static Guard *guard_at(void *context) {
+    for (Guard *guard = inside; guard != NULL; guard = guard->outside)
+        if (guard->context == (uintptr_t)context)
+            return (Guard *)Py_NewRef((PyObject *)guard);
+    /* Its guest was called by the program's own use of wasmtime's C API. */
+    PyObject *found = ask(GUARD, "(K)", (unsigned long long)(uintptr_t)context);
+    if (found != NULL && Py_TYPE(found) != &GuardType) {
+        Py_CLEAR(found);
+        refuse(ask(STALE, "()"));
+    }
+    return (Guard *)found;
+}
+
+/* Guard(context, stack) */
+static PyObject *guard_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords) {
+    (void)keywords;
+    unsigned long long context = 0;
+    Py_ssize_t stack = 512 * 1024;
+    if (!PyArg_ParseTuple(arguments, "|Kn", &context, &stack))
+        return NULL;
+    Guard *self = (Guard *)type->tp_alloc(type, 0);
+    if (self == NULL)
+        return NULL;
+    self->context = context;
+    self->stack = stack;
+    return (PyObject *)self;
+}
+
+static void guard_dealloc(Guard *self) {
+    Py_XDECREF(self->keeper);
+    Py_XDECREF(self->moving);
+    Py_XDECREF(self->windows);
+    Py_XDECREF(self->record);
+    Py_TYPE(self)->tp_free((PyObject *)self);
+}
+
+/* Two containers that few stores need: made when they are asked for, by the thread that is inside or alone with them. */
+static PyObject *guard_moving(Guard *self, void *unused) {
+    (void)unused;
+    if (self->moving == NULL)
+        self->moving = PySet_New(NULL);
+    return Py_XNewRef(self->moving);
+}
+
+static PyObject *guard_windows(Guard *self, void *unused) {
+    (void)unused;
+    if (self->windows == NULL)
+        self->windows = PyDict_New();
+    return Py_XNewRef(self->windows);
+}
+
+/* settle(): leave for a context that this thread was handed and never passed to wasmtime: an exception came in between. */
+static PyObject *guard_settle(Guard *self, PyObject *unused) {
+    (void)unused;
+    if (self->handed != NULL && self->depth == 1 && load_owner(&self->owner) == PyThread_get_thread_ident())
+        take_back(self);
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef guard_methods[] = {
+    {"settle", (PyCFunction)guard_settle, METH_NOARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+/* Whether the calling thread is inside, and nothing has to end before its guest runs: then there is no need to enter. */
+static PyObject *guard_inside(Guard *self, void *unused) {
+    (void)unused;
+    return PyBool_FromLong(load_owner(&self->owner) == PyThread_get_thread_ident() && self->handed == NULL &&
+                           showing == NULL &&
+                           (self->moving == NULL || PySet_GET_SIZE(self->moving) == 0));
+}
+
+static PyGetSetDef guard_getset[] = {
+    {"inside", (getter)guard_inside, NULL, NULL, NULL},
+    {"moving", (getter)guard_moving, NULL, NULL, NULL},
+    {"windows", (getter)guard_windows, NULL, NULL, NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static PyMemberDef guard_members[] = {
+    {"context", T_ULONGLONG, offsetof(Guard, context), 0, NULL},
+    {"entries", T_ULONGLONG, offsetof(Guard, entries), READONLY, NULL},
+    {"owner", T_ULONG, offsetof(Guard, owner), READONLY, NULL},
+    {"depth", T_PYSSIZET, offsetof(Guard, depth), READONLY, NULL},
+    {"stack", T_PYSSIZET, offsetof(Guard, stack), READONLY, NULL},
+    {"keeper", T_OBJECT, offsetof(Guard, keeper), 0, NULL},
+    {"record", T_OBJECT, offsetof(Guard, record), 0, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+
+static PyTypeObject GuardType = {
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "hostmod._trampoline_c.Guard",
+    .tp_basicsize = sizeof(Guard),
+    .tp_dealloc = (destructor)guard_dealloc,
+    .tp_flags = Py_TPFLAGS_DEFAULT,
+    .tp_members = guard_members,
+    .tp_methods = guard_methods,
+    .tp_getset = guard_getset,
+    .tp_new = guard_new,
+};
+
+/* A claim on a store, from when it is made until it goes. */
+typedef struct {
+    PyObject_HEAD
+    Guard *guard;
+} Entered;
+
+/* Entered(guard, where, runs=True) */
+static PyObject *entered_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords) {
+    (void)keywords;
+    PyObject *guard, *where;
+    int runs = 1;
+    if (!PyArg_ParseTuple(arguments, "O!O|p", &GuardType, &guard, &where, &runs))
+        return NULL;
+    Entered *self = (Entered *)type->tp_alloc(type, 0);
+    if (self == NULL)
+        return NULL;
+    if (!guard_enter((Guard *)guard, where, runs)) {
+        Py_DECREF(self);
+        return NULL;
+    }
+    self->guard = (Guard *)Py_NewRef(guard);
+    return (PyObject *)self;
+}
+
+static void entered_dealloc(Entered *self) {
+    if (self->guard != NULL)
+        guard_leave(self->guard);
+    Py_XDECREF(self->guard);
+    Py_TYPE(self)->tp_free((PyObject *)self);
+}
+
+static PyTypeObject EnteredType = {
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "hostmod._trampoline_c.Entered",
+    .tp_basicsize = sizeof(Entered),
+    .tp_dealloc = (destructor)entered_dealloc,
+    .tp_flags = Py_TPFLAGS_DEFAULT,
+    .tp_new = entered_new,
+};
+
+/* Stands for a context among the arguments of a C function: `_wasmtime.store.Handed`. */
+typedef struct Handed {
+    PyObject_HEAD
+    PyObject *pointer; /* a Context with the claim; NULL once it was passed on, or taken back */
+    Guard *guard;
+    PyObject *where;
+} Handed;
+
+static PyObject *context_class; /* `_wasmtime.store.Context` */
+static Py_ssize_t context_entered;
+
+/* Make a pointer to a store's context that is a claim on the store. */
+static PyObject *context_of(Guard *guard, PyObject *where) {
+    if (guard->record == NULL) {
+        PyErr_SetNone(PyExc_TypeError);
+        return NULL;
+    }
+    PyObject *context = PyObject_CallOneArg(context_class, guard->record);
+    Entered *claim = context != NULL ? (Entered *)EnteredType.tp_alloc(&EnteredType, 0) : NULL;
+    if (claim != NULL && guard_enter(guard, where, true)) {
+        claim->guard = (Guard *)Py_NewRef((PyObject *)guard);
+        if (guard->context != 0) {
+            *slot_at(context, context_entered) = (PyObject *)claim;
+            return context;
+        }
+        PyErr_SetString(PyExc_ValueError, "already closed"); /* by another thread, before the claim */
+    }
+    Py_XDECREF(claim);
+    Py_XDECREF(context);
+    return NULL;
+}
+
+/* Leave for what was handed and never passed on. A signal's exception can come between the two, and its traceback keep what
+   was handed; only the thread that was handed it can be here. */
+static void take_back(Guard *self) {
+    Handed *handed = self->handed;
+    self->handed = NULL;
+    Py_CLEAR(handed->pointer);
+}
+
+static PyObject *handed_parameter(Handed *self, void *unused) {
+    (void)unused;
+    PyObject *pointer = self->pointer;
+    self->pointer = NULL;
+    if (self->guard->handed == self)
+        self->guard->handed = NULL;
+    return pointer != NULL ? pointer : context_of(self->guard, self->where); /* used again, or after it was taken back */
+}
+
+static void handed_dealloc(Handed *self) {
+    if (self->guard != NULL && self->guard->handed == self)
+        self->guard->handed = NULL;
+    Py_XDECREF(self->pointer);
+    Py_XDECREF(self->guard);
+    Py_XDECREF(self->where);
+    Py_TYPE(self)->tp_free((PyObject *)self);
+}
+
+static PyGetSetDef handed_getset[] = {{"_as_parameter_", (getter)handed_parameter, NULL, NULL, NULL},
+                                      {NULL, NULL, NULL, NULL, NULL}};
+
+static PyTypeObject HandedType = {
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "hostmod._trampoline_c.Handed",
+    .tp_basicsize = sizeof(Handed),
+    .tp_dealloc = (destructor)handed_dealloc,
+    .tp_flags = Py_TPFLAGS_DEFAULT,
+    .tp_getset = handed_getset,
+};
+
+/* hand(guard, where): enter a store for the time of one call into wasmtime, which what is returned is to be an argument of. */
+static PyObject *hand(PyObject *module, PyObject *const *arguments, Py_ssize_t count) {
+    (void)module;
+    if (!takes(count, 2))
+        return NULL;
+    Guard *guard = (Guard *)arguments[0];
+    if (Py_TYPE(guard) != &GuardType) {
+        PyErr_SetNone(PyExc_TypeError);
+        return NULL;
+    }
+    PyObject *context = context_of(guard, arguments[1]);
+    Handed *handed = context != NULL ? (Handed *)HandedType.tp_alloc(&HandedType, 0) : NULL;
+    if (handed == NULL) {
+        Py_XDECREF(context);
+        return NULL;
+    }
+    handed->pointer = context;
+    handed->guard = (Guard *)Py_NewRef((PyObject *)guard);
+    handed->where = Py_NewRef(arguments[1]);
+    guard->handed = handed;
+    return (PyObject *)handed;
+}
+
+/* -------------------------------------------------------------------------------------------- a call, and its views */
 
 typedef struct CallMemory CallMemory;
 
+/* A view that a call has handed out: the exporter, and the memoryview of it. */
 typedef struct {
     View *view;
     PyObject *memoryview;
-} Lent;
+} Shown;
 
 enum { INLINE = 16 };
 
-typedef struct Call {
+struct Call {
     Thunk *thunk;
     void *caller;
     void *context; /* known once `located` */
     raw_t *slots;
+    root_t *roots; /* of the references among the parameters */
     extern_t memory;
-    bool located;
-    CallMemory *object; /* the memory as Python sees it, if a parameter needs it */
-    unsigned long owner; /* the thread of the call, once there is `object` */
-    PyObject *guest;    /* the Caller parameter */
-    PyObject *guests;   /* a list of any more of them */
-    unsigned char *base;
-    struct Call *older; /* in `lending`, from the first that it lends on */
-    bool lends;
-    Lent few[INLINE], *lent; /* what the call has lent, `few` while that is enough */
-    Py_ssize_t lent_count, lent_room;
-} Call;
+    bool located, moves; /* whether the memory was found, and whether it can move */
+    CallMemory *object;  /* the memory as Python sees it, if a parameter needs it */
+    PyObject *guest;     /* the Caller parameter */
+    PyObject *guests;    /* a list of any more of them */
+    Py_ssize_t entered;  /* as the thread's was when the call began */
+    Call *outer;         /* in `showing`, if `shows` */
+    bool shows;
+    Shown few[INLINE], *shown; /* what it has handed out, `few` while that is enough */
+    Py_ssize_t shown_count, shown_room;
+};
 
 struct CallMemory {
     PyObject_HEAD
-    Call *call; /* NULL once the call has ended */
+    Call *call;          /* NULL once the call has ended */
+    unsigned long owner; /* the thread of the call: in any other it can end between any two lines */
     PyObject *window;
     unsigned char *window_base;
     size_t window_size;
 };
 
-static Call *lending; /* calls under way that have lent views, the newest first; the GIL guards it */
-static bool end_lent(Call *call, PyObject *error);
+/* The memory of the instance that called a function last: looking an export up by its name takes as long as all else that is
+   done for a pointer. An instance's exports never change, and neither the number of a store nor that of an instance in it is
+   ever given again. One for each thread, so that no two write it at once. */
+typedef struct {
+    uint64_t number; /* the thunk's */
+    extern_t memory;
+    bool moves;
+} Known;
 
-/* Give the memory of the instance that calls, if it is the one that called last: looking an export up by its name takes
-   as long as all else that is done for a pointer. An instance's exports never change, and neither the number of a store nor
-   that of an instance in it is ever given again. */
+enum { KNOWNS = 64 };
+static THREAD_LOCAL Known knowns[KNOWNS];
+
 static bool known_memory(Call *call) {
-    const Thunk *thunk = call->thunk;
+    const Known *known = &knowns[call->thunk->number % KNOWNS];
     const caller_t *caller = call->caller;
-    if (!thunk->knows || caller->store != thunk->known.of[0] || caller->instance != (uint32_t)thunk->known.of[1])
+    if (known->number != call->thunk->number || caller->store != known->memory.of[0] ||
+        caller->instance != (uint32_t)known->memory.of[1])
         return false;
-    call->memory = thunk->known;
+    call->memory = known->memory;
+    call->moves = known->moves;
     return true;
 }
 
@@ -872,12 +1318,34 @@ static bool known_memory(Call *call) {
    of the caller what the caller's own words say: then they are what `caller_t` takes them for. A memory that the caller
    has imported itself is another instance's, and is looked up each time. */
 static void know_memory(Call *call) {
-    Thunk *thunk = call->thunk;
+    Known *known = &knowns[call->thunk->number % KNOWNS];
     const caller_t *caller = call->caller;
-    thunk->knows = caller->context == call->context && caller->store == call->memory.of[0] &&
-                   caller->instance == (uint32_t)call->memory.of[1];
-    if (thunk->knows)
-        thunk->known = call->memory;
+    if (caller->context == call->context && caller->store == call->memory.of[0] &&
+        caller->instance == (uint32_t)call->memory.of[1]) {
+        known->number = call->thunk->number;
+        known->memory = call->memory;
+        known->moves = call->moves;
+    }
+}
+
+/* Find out whether the memory can move, which holds for good. False with an exception. */
+static bool find_moves(Call *call) {
+    static THREAD_LOCAL struct {
+        uint64_t of[3];
+        bool moves;
+    } last;
+    if (memcmp(last.of, call->memory.of, sizeof last.of) != 0) {
+        PyObject *found = ask(MOVES, "(Ky#)", (unsigned long long)(uintptr_t)call->context, (char *)call->memory.of,
+                              (Py_ssize_t)sizeof call->memory.of);
+        int moves = found != NULL ? PyObject_IsTrue(found) : -1;
+        Py_XDECREF(found);
+        if (moves < 0)
+            return false;
+        memcpy(last.of, call->memory.of, sizeof last.of);
+        last.moves = moves;
+    }
+    call->moves = last.moves;
+    return true;
 }
 
 /* Find the caller's memory: its address and size now. On failure an exception is set. */
@@ -897,6 +1365,8 @@ static bool locate(Call *call, unsigned char **base, size_t *size) {
             }
             memcpy(&call->memory, PyBytes_AS_STRING(PyTuple_GET_ITEM(thunk->fixed, 0)), sizeof(extern_t));
             call->context = context;
+            if (!find_moves(call))
+                return false;
         } else if (known_memory(call)) {
             call->context = wt.caller_context(call->caller);
         } else {
@@ -913,154 +1383,175 @@ static bool locate(Call *call, unsigned char **base, size_t *size) {
                 return false;
             }
             call->context = wt.caller_context(call->caller);
+            if (!find_moves(call))
+                return false;
             know_memory(call);
         }
         call->located = true;
     }
-    for (;;) {
-        *base = wt.memory_data(call->context, call->memory.of);
-        *size = wt.memory_data_size(call->context, call->memory.of);
-        if (*base == call->base)
-            return true;
-        /* It grew and moved: views of where it was end here. That can run Python code, which can let it grow again. */
-        bool lent = call->lent_count > 0 && call->base != NULL;
-        call->base = *base;
-        if (lent && !end_lent(call, Py_True))
-            return false;
-    }
+    *base = wt.memory_data(call->context, call->memory.of);
+    *size = wt.memory_data_size(call->context, call->memory.of);
+    return true;
 }
 
-/* Lend `length` bytes of guest memory to Python; they were checked. Returns a new memoryview. */
-static PyObject *lend(Call *call, unsigned char *data, Py_ssize_t length, char format, Py_ssize_t step) {
-    if (call->lent_count == call->lent_room) {
-        Py_ssize_t room = call->lent_room * 2;
-        Lent *more = PyMem_Malloc((size_t)room * sizeof(Lent));
-        if (more == NULL)
-            return PyErr_NoMemory();
-        memcpy(more, call->lent, (size_t)call->lent_count * sizeof(Lent));
-        if (call->lent != call->few)
-            PyMem_Free(call->lent);
-        call->lent = more;
-        call->lent_room = room;
+/* Whether nobody but us has a memoryview that we own a reference to. Where that cannot be told, somebody may. */
+static inline bool is_ours_alone(PyObject *object) {
+#if WITH_GIL
+    return Py_REFCNT(object) == 1;
+#elif PY_VERSION_HEX >= 0x030E0000
+    return PyUnstable_Object_IsUniquelyReferenced(object);
+#else
+    (void)object;
+    return false;
+#endif
+}
+
+/* Make room for one more view. Those that nobody holds any more go: a guest's list of a million is looked at one by one. */
+static bool make_room(Call *call) {
+    Py_ssize_t count = call->shown_count, kept = 0, gone = 0;
+    Shown *more = PyMem_Malloc((size_t)count * 2 * sizeof(Shown)), *old = call->shown;
+    Shown *dropped = PyMem_Malloc((size_t)count * sizeof(Shown));
+    if (more == NULL || dropped == NULL) {
+        PyMem_Free(more);
+        PyMem_Free(dropped);
+        PyErr_NoMemory();
+        return false;
     }
-    View *view = view_new(data, length, format, step);
+    for (Py_ssize_t index = 0; index < count; index++) {
+        if (old[index].memoryview != NULL && is_ours_alone(old[index].memoryview))
+            dropped[gone++] = old[index];
+        else
+            more[kept++] = old[index];
+    }
+    call->shown = more;
+    call->shown_count = kept;
+    call->shown_room = kept < count / 2 ? count : count * 2;
+    if (old != call->few)
+        PyMem_Free(old);
+    /* Only now: letting go can run a weak reference's callback, which can hand out more. */
+    for (Py_ssize_t index = 0; index < gone; index++) {
+        Py_DECREF(dropped[index].memoryview);
+        Py_DECREF(dropped[index].view);
+    }
+    PyMem_Free(dropped);
+    return true;
+}
+
+/* Hand out `length` bytes of guest memory to Python; they were checked. Returns a new memoryview. */
+static PyObject *hand_out(Call *call, unsigned char *data, Py_ssize_t length, char format, Py_ssize_t step) {
+    if (call->moves && call->entered != entered) {
+        refuse(ask(NESTED, "()")); /* its guest runs again, or is about to: what ends before that has ended */
+        return NULL;
+    }
+    if (call->shown_count == call->shown_room && !make_room(call))
+        return NULL;
+    Guard *guard = guard_at(call->context);
+    if (guard == NULL)
+        return NULL;
+    View *view = NULL;
+    if (guard->keeper != NULL || (guard->keeper = PyObject_CallNoArgs(keeper_class)) != NULL)
+        view = view_new(data, length, format, step, guard->keeper);
+    Py_DECREF(guard);
     if (view == NULL)
         return NULL;
-    if (!call->lends) {
-        call->lends = true;
-        call->older = lending;
-        lending = call;
+    if (call->moves && !call->shows) {
+        call->shows = true;
+        call->outer = showing;
+        showing = call;
     }
     /* On the list before its memoryview exists: making that can run the garbage collector, and so Python code that lets
        the memory move. */
-    Py_ssize_t at = call->lent_count++;
-    call->lent[at].view = (View *)Py_NewRef((PyObject *)view);
-    call->lent[at].memoryview = NULL;
+    Py_ssize_t at = call->shown_count++;
+    call->shown[at].view = (View *)Py_NewRef((PyObject *)view);
+    call->shown[at].memoryview = NULL;
     PyObject *memoryview = PyMemoryView_FromObject((PyObject *)view);
     if (memoryview != NULL && view->ended) {
         Py_CLEAR(memoryview);
         refuse(ask(STALE, "()"));
     } else if (memoryview != NULL) {
-        call->lent[at].memoryview = Py_NewRef(memoryview);
+        for (at = call->shown_count - 1; at >= 0; at--) /* the last, unless code that ran has handed out more */
+            if (call->shown[at].view == view) {
+                call->shown[at].memoryview = Py_NewRef(memoryview);
+                break;
+            }
     }
     Py_DECREF(view);
     return memoryview;
 }
 
-/* End what was lent: release each view, and have Python deal with those that are still in use. `error` is what the host
-   function raised, Py_True if the memory has moved in the middle of the call, or NULL; no exception may be set. False
-   with an exception if a view is in use for good. */
-static bool end_lent(Call *call, PyObject *error) {
-    bool fine = true;
-    Py_ssize_t count = call->lent_count;
-    /* References to a memoryview that nobody kept: ours, and what the frame in the traceback has. Who has another may
-       have kept the address too, and is not to be surprised. */
-    Py_ssize_t few = error == NULL ? 1 : error == Py_True ? PY_SSIZE_T_MAX : 2;
-    /* Python code may run below, and the call lend more: that is another list. */
-    Lent inlined[INLINE], *lent = call->lent;
-    if (lent == call->few)
-        lent = memcpy(inlined, call->few, (size_t)count * sizeof(Lent));
-    call->lent = call->few;
-    call->lent_room = INLINE;
-    call->lent_count = 0;
+/* End the views that a call has handed out. Those that can still be reached stay on its list; returns how many. No
+   exception may be set. */
+static Py_ssize_t end_views(Call *call) {
+    Py_ssize_t count = call->shown_count, kept = 0;
+    Shown inlined[INLINE], *shown = call->shown;
+    if (shown == call->few)
+        shown = memcpy(inlined, call->few, (size_t)count * sizeof(Shown));
+    /* Code may run below (a weak reference's callback), and the call hand out more: that is another list. */
+    call->shown = call->few;
+    call->shown_room = INLINE;
+    call->shown_count = 0;
     for (Py_ssize_t index = 0; index < count; index++)
-        lent[index].view->ended = true;
+        shown[index].view->ended = true;
     for (Py_ssize_t index = 0; index < count; index++) {
-        PyObject *memoryview = lent[index].memoryview;
+        PyObject *memoryview = shown[index].memoryview;
         if (memoryview == NULL)
             continue;
-        /* One that only the call has is released by going. */
-        if (Py_REFCNT(memoryview) > 1 && Py_REFCNT(memoryview) <= few) {
+        if (!WITH_GIL || Py_REFCNT(memoryview) > 1) { /* one that only the call has is released by going */
             PyObject *released = PyObject_CallMethodNoArgs(memoryview, str_release);
             if (released == NULL)
-                PyErr_Clear(); /* numpy has it: dealt with below */
+                PyErr_Clear(); /* numpy has it: the view is still there below */
             Py_XDECREF(released);
         }
         Py_DECREF(memoryview);
     }
     for (Py_ssize_t index = 0; index < count; index++) {
-        View *view = lent[index].view;
-        if (view->exports > 0 || Py_REFCNT(view) > 1) { /* numpy.ndarray keeps the address and memoryview.obj, no export */
-            PyObject *earlier = fine ? NULL : take_error();
-            PyObject *answer = NULL;
-            /* Twice, if a signal's exception comes in between: that one is the caller's then. */
-            for (int again = 0; answer == NULL && again < 2; again++) {
-                PyObject *interrupt = PyErr_Occurred() ? take_error() : NULL;
-                answer = ask(SETTLE, "(OKOO)", (PyObject *)view, (unsigned long long)(uintptr_t)call->context,
-                             call->thunk->plan.where, error != NULL ? error : Py_None);
-                if (interrupt != NULL) {
-                    PyErr_Clear();
-                    put_error(interrupt);
-                    Py_CLEAR(answer);
-                } else if (answer == NULL && (PyErr_ExceptionMatches(PyExc_Exception))) {
-                    break;
-                }
-            }
-            if (answer == NULL)
-                fine = false;
-            Py_XDECREF(answer);
-            if (earlier != NULL) {
-                PyErr_Clear();
-                put_error(earlier);
-            }
+        View *view = shown[index].view;
+        if (Py_REFCNT(view) > 1 && (call->shown_count < call->shown_room || make_room(call))) {
+            Shown *still = &call->shown[call->shown_count++];
+            still->view = view;
+            still->memoryview = NULL;
+            kept++;
+        } else {
+            PyErr_Clear(); /* no room: its Keeper still keeps the memory */
+            Py_DECREF(view);
         }
-        if (view->exports == 0)
-            view->data = NULL;
-        Py_DECREF(view);
     }
-    if (lent != inlined)
-        PyMem_Free(lent);
-    return fine;
+    if (shown != inlined)
+        PyMem_Free(shown);
+    return kept;
 }
 
-/* End what calls of a store have lent, if its memory has moved. False with an exception if that cannot be. */
-static bool end_moved(void *context) {
-    for (Call *call = lending; call != NULL; call = call->older)
-        if (call->context == context && call->lent_count > 0) {
-            unsigned char *base = wt.memory_data(context, call->memory.of);
-            if (base != call->base) {
-                call->base = base;
-                if (call->object != NULL)
-                    Py_CLEAR(call->object->window);
-                if (!end_lent(call, Py_True))
-                    return false;
-            }
+/* End the views of a store's memory, if it can move, that calls under way have handed out. False with an exception if one
+   can still be reached. */
+static bool end_showing(unsigned long long context, PyObject *where) {
+    Py_ssize_t kept = 0;
+    PyObject *error = take_error();
+    for (Call *call = showing; call != NULL; call = call->outer)
+        if ((uintptr_t)call->context == context) {
+            if (call->object != NULL)
+                Py_CLEAR(call->object->window);
+            kept += end_views(call);
         }
-    return true;
+    if (error != NULL)
+        put_error(error);
+    if (kept > 0)
+        refuse(ask(ESCAPED, "(On)", where, kept));
+    return kept == 0;
 }
 
-static PyObject *lends(PyObject *self, PyObject *unused) {
-    (void)self;
-    (void)unused;
-    return PyBool_FromLong(lending != NULL);
-}
-
-static PyObject *moved(PyObject *self, PyObject *context) {
-    (void)self;
-    void *address = PyLong_AsVoidPtr(context);
-    if ((address == NULL && PyErr_Occurred()) || !end_moved(address))
-        return NULL;
-    Py_RETURN_NONE;
+/* Have the store watch views that have escaped from a call, and whose memory can move. */
+static void keep_watching(Call *call) {
+    for (Py_ssize_t index = 0; index < call->shown_count; index++)
+        for (int again = 0; again < 2; again++) { /* if a signal's exception comes in between, which is not lost */
+            PyObject *done = ask(WATCH, "(KO)", (unsigned long long)(uintptr_t)call->context,
+                                 (PyObject *)call->shown[index].view);
+            if (done != NULL) {
+                Py_DECREF(done);
+                break;
+            }
+            if (again == 0)
+                PyErr_Clear();
+        }
 }
 
 /* --------------------------------------------------------------------------------- the memory, as Python code sees it */
@@ -1068,7 +1559,7 @@ static PyObject *moved(PyObject *self, PyObject *context) {
 /* The call under way that a memory is of. In another thread it could end between any two lines of ours. */
 static Call *memory_call(CallMemory *self) {
     Call *call = self->call;
-    if (call != NULL && call->owner == PyThread_get_thread_ident())
+    if (call != NULL && self->owner == PyThread_get_thread_ident())
         return call;
     refuse(ask(call == NULL ? STALE : ELSEWHERE, "()"));
     return NULL;
@@ -1082,7 +1573,7 @@ static PyObject *memory_window(CallMemory *self, PyObject *unused) {
     if (call == NULL || !locate(call, &base, &size))
         return NULL;
     if (self->window == NULL || self->window_size != size || self->window_base != base) {
-        PyObject *window = lend(call, base, (Py_ssize_t)size, 'B', 1);
+        PyObject *window = hand_out(call, base, (Py_ssize_t)size, 'B', 1);
         if (window == NULL)
             return NULL;
         Py_XSETREF(self->window, window);
@@ -1154,7 +1645,20 @@ static PyObject *memory_view(CallMemory *self, PyObject *const *arguments, Py_ss
         return memory_by_python(self, "view", arguments, count, names);
     if (!memory_range(self, arguments[0], arguments[1], &base, &at, &many))
         return NULL;
-    return lend(self->call, base + at, (Py_ssize_t)many, 'B', 1);
+    return hand_out(self->call, base + at, (Py_ssize_t)many, 'B', 1);
+}
+
+/* view(offset, length) as elements of a format of one letter. */
+static PyObject *memory_array(CallMemory *self, PyObject *const *arguments, Py_ssize_t count) {
+    unsigned char *base;
+    size_t at, many;
+    if (!takes(count, 3) || !memory_range(self, arguments[0], arguments[1], &base, &at, &many))
+        return NULL;
+    const char *format = PyUnicode_AsUTF8(arguments[2]);
+    if (format == NULL)
+        return NULL;
+    Py_ssize_t step = strchr("bB", format[0]) ? 1 : strchr("hH", format[0]) ? 2 : strchr("iIf", format[0]) ? 4 : 8;
+    return hand_out(self->call, base + at, (Py_ssize_t)many, format[0], step);
 }
 
 static PyObject *memory_read(CallMemory *self, PyObject *const *arguments, Py_ssize_t count, PyObject *names) {
@@ -1204,6 +1708,7 @@ static void memory_dealloc(CallMemory *self) {
 static PyMethodDef memory_methods[] = {
     {"_window", (PyCFunction)memory_window, METH_NOARGS, NULL},
     {"view", (PyCFunction)(void (*)(void))memory_view, METH_FASTCALL | METH_KEYWORDS, NULL},
+    {"_elements", (PyCFunction)(void (*)(void))memory_array, METH_FASTCALL, NULL},
     {"read", (PyCFunction)(void (*)(void))memory_read, METH_FASTCALL | METH_KEYWORDS, NULL},
     {"end", (PyCFunction)(void (*)(void))memory_end, METH_FASTCALL | METH_KEYWORDS, NULL},
     {NULL, NULL, 0, NULL},
@@ -1223,15 +1728,18 @@ static PyTypeObject CallMemoryType = {
 
 static CallMemory *call_memory(Call *call) {
     if (call->object == NULL) {
-        CallMemory *self = (CallMemory *)call->thunk->spare;
-        call->thunk->spare = NULL;
+        CallMemory *self = NULL;
+        if (WITH_GIL) {
+            self = (CallMemory *)call->thunk->spare;
+            call->thunk->spare = NULL;
+        }
         if (self != NULL && Py_REFCNT(self) != 1)
             Py_CLEAR(self); /* somebody found it: it stays the ended call's */
         if (self == NULL && (self = (CallMemory *)memory_class->tp_alloc(memory_class, 0)) == NULL)
             return NULL;
+        self->owner = PyThread_get_thread_ident();
         self->call = call;
         call->object = self;
-        call->owner = PyThread_get_thread_ident();
     }
     return call->object;
 }
@@ -1242,8 +1750,11 @@ static PyObject *pointer_new(PyObject *memory, uint64_t offset, PyObject *type, 
     PyObject *number = PyLong_FromUnsignedLongLong(offset);
     if (number == NULL)
         return NULL;
-    PyObject *self = *spare;
-    *spare = NULL;
+    PyObject *self = NULL;
+    if (WITH_GIL) {
+        self = *spare;
+        *spare = NULL;
+    }
     if (self != NULL && Py_REFCNT(self) != 1)
         Py_CLEAR(self); /* somebody found it: it is theirs */
     if (self != NULL) { /* it knows its type already */
@@ -1265,14 +1776,13 @@ static PyObject *pointer_new(PyObject *memory, uint64_t offset, PyObject *type, 
 /* If the object that a pointer refers to can be read and written here, give its codec (a new reference), the call and the
    address. */
 static Codec *pointer_codec(PyObject *self, Call **call, uint64_t *offset) {
-    PyObject *memory = *slot_at(self, pointer_memory), *number = *slot_at(self, pointer_offset),
-             *type = *slot_at(self, pointer_type);
-    if (memory == NULL || number == NULL || type == NULL || Py_TYPE(memory) != memory_class ||
-        !PyLong_CheckExact(number))
-        return NULL;
+    PyObject *memory = held_at(self, pointer_memory, str_memory), *number = held_at(self, pointer_offset, str_offset),
+             *type = held_at(self, pointer_type, str_type), *codec = NULL;
+    if (memory == NULL || number == NULL || type == NULL || Py_TYPE(memory) != memory_class || !PyLong_CheckExact(number))
+        goto done;
     *call = ((CallMemory *)memory)->call;
-    if (*call == NULL || (*call)->owner != PyThread_get_thread_ident())
-        return NULL;
+    if (*call == NULL || ((CallMemory *)memory)->owner != PyThread_get_thread_ident())
+        goto done;
     int64_t small;
     if (small_int(number, &small) && small >= 0) {
         *offset = (uint64_t)small;
@@ -1280,20 +1790,26 @@ static Codec *pointer_codec(PyObject *self, Call **call, uint64_t *offset) {
         *offset = PyLong_AsUnsignedLongLong(number);
         if (*offset == UINT64_MAX && PyErr_Occurred()) {
             PyErr_Clear();
-            return NULL;
+            goto done;
         }
     }
     Thunk *thunk = (*call)->thunk;
-    for (Py_ssize_t at = 0; at < thunk->plan.param_count; at++)
+    for (Py_ssize_t at = 0; codec == NULL && at < thunk->plan.param_count; at++)
         if (thunk->plan.params[at].extra == type && thunk->plan.params[at].codec != NULL)
-            return (Codec *)Py_NewRef((PyObject *)thunk->plan.params[at].codec);
-    PyObject *codec = PyObject_GetAttr(type, str_native);
-    if (codec == NULL)
-        PyErr_Clear();
-    else if (Py_TYPE(codec) != &CodecType)
-        Py_CLEAR(codec);
-    if (((CallMemory *)memory)->call != *call)
-        Py_CLEAR(codec); /* a guest type of the user's ran code of its own */
+            codec = Py_NewRef((PyObject *)thunk->plan.params[at].codec);
+    if (codec == NULL) {
+        codec = PyObject_GetAttr(type, str_native);
+        if (codec == NULL)
+            PyErr_Clear();
+        else if (Py_TYPE(codec) != &CodecType)
+            Py_CLEAR(codec);
+        if (((CallMemory *)memory)->call != *call)
+            Py_CLEAR(codec); /* a guest type of the user's ran code of its own */
+    }
+done:
+    Py_XDECREF(memory);
+    Py_XDECREF(number);
+    Py_XDECREF(type);
     return (Codec *)codec;
 }
 
@@ -1388,7 +1904,8 @@ static PyTypeObject PointerMethodsType = {
 };
 
 static PyObject *list_getitem_method(PyObject *self, PyObject *key) {
-    PyObject *pointer = *slot_at(self, list_pointer), *length = *slot_at(self, list_length);
+    PyObject *pointer = held_at(self, list_pointer, str_pointer), *length = held_at(self, list_length, str_length);
+    PyObject *found = NULL;
     if (PyLong_CheckExact(key) && length != NULL && PyLong_CheckExact(length) && pointer != NULL &&
         Py_TYPE(pointer) == pointer_class) {
         Call *call;
@@ -1403,12 +1920,14 @@ static PyObject *list_getitem_method(PyObject *self, PyObject *key) {
         if (codec != NULL && offset > UINT32_MAX) /* neither the sum nor the product below can overflow */
             Py_CLEAR(codec);
         if (codec != NULL) {
-            PyObject *found = object_load(call, codec, offset + (uint64_t)at * (uint64_t)codec->size);
+            found = object_load(call, codec, offset + (uint64_t)at * (uint64_t)codec->size);
             Py_DECREF(codec);
-            if (found != NULL || PyErr_Occurred())
-                return found;
         }
     }
+    Py_XDECREF(pointer);
+    Py_XDECREF(length);
+    if (found != NULL || PyErr_Occurred())
+        return found;
     PyObject *arguments[] = {self, key};
     return PyObject_Vectorcall(list_getitem, arguments, 2, NULL);
 }
@@ -1524,7 +2043,7 @@ static PyObject *load_param(Call *call, Slot *slot) {
             return NULL;
         if (offset + length > size)
             return fault(offset, length, size);
-        return lend(call, base + offset, (Py_ssize_t)length, slot->format, slot->step);
+        return hand_out(call, base + offset, (Py_ssize_t)length, slot->format, slot->step);
     }
     case OP_NULLABLE:
         if (raw->u32 == 0)
@@ -1558,7 +2077,7 @@ static PyObject *load_param(Call *call, Slot *slot) {
     }
     case OP_ENUM: {
         PyObject *number = number_load(slot->base, (const unsigned char *)raw);
-        PyObject *member = number != NULL ? Py_XNewRef(PyDict_GetItemWithError(slot->extra, number)) : NULL;
+        PyObject *member = number != NULL ? item_of(slot->extra, number) : NULL;
         Py_XDECREF(number);
         if (member != NULL || PyErr_Occurred())
             return member;
@@ -1573,7 +2092,8 @@ static PyObject *load_param(Call *call, Slot *slot) {
     case OP_EXTERNREF:
         if (raw->u32 == 0)
             Py_RETURN_NONE;
-        return ask(REFERENCE, "(KI)", (unsigned long long)(uintptr_t)wt.caller_context(call->caller), raw->u32);
+        return ask(REFERENCE, "(KK)", (unsigned long long)(uintptr_t)wt.caller_context(call->caller),
+                   (unsigned long long)(uintptr_t)&call->roots[slot->root]);
     case OP_CALLER: {
         CallMemory *memory = call_memory(call);
         if (memory == NULL)
@@ -1698,31 +2218,40 @@ static bool store_result(Call *call, const Slot *slot, PyObject *value) {
     return store_by_python(call->thunk->plan.where, slot, memory, call->slots, value);
 }
 
-static bool store_references(Call *call, PyObject *const *values) {
+/* Make raw references of objects, and store them. Nothing may run after this: a raw reference is no root, and what it is to
+   goes when the store's collector runs. */
+static bool store_references(Call *call, PyObject *objects) {
     Thunk *thunk = call->thunk;
-    PyObject *objects = PyList_New(0);
-    if (objects == NULL)
+    Py_ssize_t count = PyTuple_GET_SIZE(objects), next = 0;
+    void *context = wt.caller_context(call->caller);
+    root_t few[INLINE], *roots = few;
+    if (count > INLINE && (roots = PyMem_Malloc((size_t)count * sizeof(root_t))) == NULL) {
+        PyErr_NoMemory();
         return false;
+    }
+    memset(roots, 0, (size_t)count * sizeof(root_t));
     bool fine = true;
-    for (Py_ssize_t at = 0; fine && at < thunk->plan.result_count; at++)
-        if (thunk->plan.results[at].op == OP_EXTERNREF)
-            fine = PyList_Append(objects, values[at]) == 0;
-    PyObject *raws = fine ? ask(REFERENCES, "(KO)", (unsigned long long)(uintptr_t)wt.caller_context(call->caller), objects) : NULL;
-    fine = raws != NULL;
-    Py_ssize_t next = 0;
+    for (Py_ssize_t at = 0; fine && at < count; at++) {
+        PyObject *made = ask(MAKE_ROOT, "(KOK)", (unsigned long long)(uintptr_t)context, PyTuple_GET_ITEM(objects, at),
+                             (unsigned long long)(uintptr_t)&roots[at]);
+        fine = made != NULL;
+        Py_XDECREF(made);
+    }
     for (Py_ssize_t at = 0; fine && at < thunk->plan.result_count; at++)
         if (thunk->plan.results[at].op == OP_EXTERNREF) {
-            PyObject *raw = PyList_GetItem(raws, next++);
-            fine = raw != NULL && core_store(OP_U32, &call->slots[thunk->plan.results[at].index], raw);
+            bool null = PyTuple_GET_ITEM(objects, next) == Py_None;
+            call->slots[thunk->plan.results[at].index].u64 = null ? 0 : wt.externref_to_raw(context, &roots[next]);
+            next++;
         }
-    Py_XDECREF(raws);
-    Py_DECREF(objects);
-    if (!fine && !PyErr_Occurred())
-        PyErr_SetNone(PyExc_SystemError);
+    for (Py_ssize_t at = 0; at < count; at++)
+        unroot(context, &roots[at]);
+    if (roots != few)
+        PyMem_Free(roots);
     return fine;
 }
 
-static bool store_results(Call *call, PyObject *result) {
+/* Store what a function returned. The references among it go to `returned`, for the end of the call. */
+static bool store_results(Call *call, PyObject *result, PyObject **returned) {
     Thunk *thunk = call->thunk;
     PyObject *const *values = &result;
     if (thunk->plan.is_tuple) {
@@ -1738,11 +2267,17 @@ static bool store_results(Call *call, PyObject *result) {
     for (Py_ssize_t at = 0; at < thunk->plan.result_count; at++)
         if (thunk->plan.results[at].op != OP_EXTERNREF && !store_result(call, &thunk->plan.results[at], values[at]))
             return false;
-    return !thunk->references || store_references(call, values);
+    if (thunk->returned == 0)
+        return true;
+    *returned = PyTuple_New(thunk->returned);
+    for (Py_ssize_t at = 0, next = 0; *returned != NULL && at < thunk->plan.result_count; at++)
+        if (thunk->plan.results[at].op == OP_EXTERNREF)
+            PyTuple_SET_ITEM(*returned, next++, Py_NewRef(values[at]));
+    return *returned != NULL;
 }
 
 /* If the exception that is set stands for an errno, store that and zeros. False: it is a bug, and set again. */
-static bool store_errno(Call *call) {
+static bool store_errno(Call *call, PyObject **returned) {
     Thunk *thunk = call->thunk;
     PyObject *error = take_error();
     PyObject *number = ask(ERRNO, "(OO)", error, thunk->errors);
@@ -1759,7 +2294,7 @@ static bool store_errno(Call *call) {
     if (success != 0) { /* an exception that the module's table says is none: as if it had returned None */
         Py_DECREF(number);
         Py_DECREF(error);
-        if (success < 0 || !store_results(call, Py_None))
+        if (success < 0 || !store_results(call, Py_None, returned))
             return false;
         call->slots[thunk->plan.errno_index].u64 = 0;
         return true;
@@ -1781,7 +2316,7 @@ static bool store_errno(Call *call) {
 /* End a Caller. Again if a signal's exception comes in between, which is the caller's then. */
 static void end_guest(PyObject *guest, PyObject **error) {
     for (int again = 0; again < 2; again++) {
-        PyObject *ended = PyObject_CallMethod(guest, "_end", NULL);
+        PyObject *ended = PyObject_CallMethodNoArgs(guest, str_end);
         if (ended != NULL) {
             Py_DECREF(ended);
             break;
@@ -1790,17 +2325,16 @@ static void end_guest(PyObject *guest, PyObject **error) {
     }
 }
 
-/* End the call: what it lent is of no use from here on. An exception that is set stays, unless a worse one comes. */
+/* End the call: nothing that it handed out is of use from here on. An exception that is set stays: it is what the caller
+   gets, and what its traceback still shows is kept by its Keeper. */
 static bool end_call(Call *call, bool fine) {
-    if (!call->lends && call->object == NULL && call->guest == NULL)
+    if (call->shown_count == 0 && call->object == NULL && call->guest == NULL && !call->shows)
         return fine;
     PyObject *error = fine ? NULL : take_error();
-    if (call->lends) {
-        Call **link = &lending;
-        while (*link != call)
-            link = &(*link)->older;
-        *link = call->older;
-    }
+    CallMemory *memory = call->object;
+    if (memory != NULL)
+        memory->call = NULL; /* first: Python code that runs below can get no more from the call */
+    call->object = NULL;
     if (call->guest != NULL) {
         end_guest(call->guest, &error);
         Py_CLEAR(call->guest);
@@ -1808,24 +2342,36 @@ static bool end_call(Call *call, bool fine) {
             end_guest(PyList_GET_ITEM(call->guests, at), &error);
         Py_CLEAR(call->guests);
     }
-    if (call->object != NULL) {
-        CallMemory *memory = call->object;
-        memory->call = NULL;
+    if (memory != NULL) {
         Py_CLEAR(memory->window);
-        call->object = NULL;
-        if (Py_REFCNT(memory) == 1 && call->thunk->spare == NULL)
+        if (WITH_GIL && Py_REFCNT(memory) == 1 && call->thunk->spare == NULL)
             call->thunk->spare = (PyObject *)memory;
         else
             Py_DECREF(memory);
     }
-    bool ended = call->lent_count == 0 || end_lent(call, error);
+    Py_ssize_t escaped = call->shown_count > 0 ? end_views(call) : 0;
+    if (escaped > 0 && call->moves)
+        keep_watching(call);
+    if (call->shows) {
+        Call **link = &showing;
+        while (*link != call)
+            link = &(*link)->outer;
+        *link = call->outer;
+    }
+    for (Py_ssize_t index = 0; index < call->shown_count; index++)
+        Py_DECREF(call->shown[index].view);
+    if (call->shown != call->few)
+        PyMem_Free(call->shown);
     if (error != NULL) {
-        if (!ended)
-            PyErr_Clear();
+        PyErr_Clear();
         put_error(error);
         return false;
     }
-    return ended;
+    if (PyErr_Occurred())
+        return false;
+    if (escaped > 0)
+        refuse(ask(ESCAPED, "(On)", call->thunk->plan.where, escaped));
+    return escaped == 0;
 }
 
 static bool reads_memory(const Thunk *thunk) {
@@ -1846,21 +2392,12 @@ typedef struct {
 } Served;
 
 struct Linked {
-    long alive;          /* how many of its functions wasmtime has; counted without the GIL, by `count_down` */
-    bool dropped;        /* it has none any more */
-    Py_ssize_t calls;    /* under way; this and what follows is guarded by the GIL */
+    long alive;          /* how many of its functions wasmtime has, and calls of them are under way */
     PyObject *receiver;  /* what the functions are methods of, or NULL */
     PyObject *functions; /* with `rows`, keeps what the items borrow */
     PyObject *rows;
     Served items[];
 };
-
-#if defined(_MSC_VER)
-#include <intrin.h>
-static inline long count_down(long *count) { return _InterlockedDecrement(count); }
-#else
-static inline long count_down(long *count) { return __atomic_sub_fetch(count, 1, __ATOMIC_ACQ_REL); }
-#endif
 
 static void linked_free(Linked *linked) {
     Py_XDECREF(linked->receiver);
@@ -1869,7 +2406,7 @@ static void linked_free(Linked *linked) {
     PyMem_Free(linked);
 }
 
-static bool run(Call *call, const Served *served) {
+static bool run(Call *call, const Served *served, PyObject **returned) {
     Thunk *thunk = call->thunk;
     /* In front of the arguments, the receiver, and before it room for a bound method to put its self. */
     PyObject *few[INLINE + 2], **all = few, *receiver = served->linked->receiver;
@@ -1882,11 +2419,34 @@ static bool run(Call *call, const Served *served) {
     all[1] = receiver;
     PyObject **arguments = all + (receiver != NULL ? 2 : 1);
     bool fine = true;
+    root_t some[INLINE];
+    void *context = NULL;
+    call->roots = some;
+    if (thunk->references > 0) {
+        /* Before any object is made: that can run Python's collector, a finalizer, and in it the guest's collector. */
+        context = wt.caller_context(call->caller);
+        if (thunk->references > INLINE &&
+            (call->roots = PyMem_Malloc((size_t)thunk->references * sizeof(root_t))) == NULL) {
+            PyErr_NoMemory();
+            if (all != few)
+                PyMem_Free(all);
+            return false;
+        }
+        for (Py_ssize_t at = 0; at < count; at++)
+            if (thunk->plan.params[at].op == OP_EXTERNREF)
+                wt.externref_from_raw(context, call->slots[thunk->plan.params[at].index].u32,
+                                      &call->roots[thunk->plan.params[at].root]);
+    }
     while (fine && loaded < count) {
         arguments[loaded] = load_param(call, &thunk->plan.params[loaded]);
         fine = arguments[loaded] != NULL;
         loaded += fine;
     }
+    for (Py_ssize_t at = 0; at < thunk->references; at++)
+        unroot(context, &call->roots[at]);
+    if (call->roots != some)
+        PyMem_Free(call->roots);
+    call->roots = NULL;
     if (!fine && !call->located && reads_memory(thunk)) {
         /* A guest without the memory that a later parameter needs: that is said first. */
         PyObject *error = take_error();
@@ -1904,7 +2464,7 @@ static bool run(Call *call, const Served *served) {
     for (Py_ssize_t at = 0; at < loaded; at++) {
         PyObject *argument = arguments[at];
         Slot *slot = &thunk->plan.params[at];
-        if (slot->op == OP_POINTER && Py_REFCNT(argument) == 1 && slot->spare == NULL &&
+        if (WITH_GIL && slot->op == OP_POINTER && Py_REFCNT(argument) == 1 && slot->spare == NULL &&
             Py_TYPE(argument) == pointer_class && *slot_at(argument, pointer_type) == slot->extra) {
             Py_CLEAR(*slot_at(argument, pointer_memory));
             Py_CLEAR(*slot_at(argument, pointer_offset));
@@ -1916,13 +2476,13 @@ static bool run(Call *call, const Served *served) {
     if (all != few)
         PyMem_Free(all);
     if (result != NULL) {
-        fine = store_results(call, result);
+        fine = store_results(call, result, returned);
         Py_DECREF(result);
         if (fine && thunk->plan.optional)
             call->slots[thunk->plan.errno_index].u64 = 0;
         return fine;
     }
-    return fine && thunk->plan.optional && store_errno(call);
+    return fine && thunk->plan.optional && store_errno(call, returned);
 }
 
 static bool keep_raised(PyObject *error) {
@@ -1932,26 +2492,31 @@ static bool keep_raised(PyObject *error) {
 
 static void *serve(const Served *served, void *caller, raw_t *slots) {
     Linked *linked = served->linked;
-    linked->calls++;
+    count_up(&linked->alive);
     Call call;
     call.thunk = served->thunk;
     call.caller = caller;
     call.context = NULL;
     call.slots = slots;
     call.located = false;
+    call.moves = false;
+    call.entered = entered;
     call.object = NULL;
     call.guest = NULL;
     call.guests = NULL;
-    call.base = NULL;
-    call.lent = call.few;
-    call.lent_count = 0;
-    call.lent_room = INLINE;
-    call.lends = false;
-    call.older = NULL;
+    call.shown = call.few;
+    call.shown_count = 0;
+    call.shown_room = INLINE;
+    call.shows = false;
+    call.outer = NULL;
     void *trap = NULL;
-    /* A view may have been lent before the guest, which then has let its memory move, called this. */
-    bool fine = lending == NULL || end_moved(wt.caller_context(caller));
-    if (!end_call(&call, fine && run(&call, served))) {
+    PyObject *returned = NULL;
+    bool fine = end_call(&call, run(&call, served, &returned));
+    if (returned != NULL) {
+        fine = fine && store_references(&call, returned);
+        Py_DECREF(returned); /* the guest has them */
+    }
+    if (!fine) {
         PyObject *error = take_error();
         PyObject *address = NULL;
         /* Without a call of Python code first: at the end of Python's stack none works. */
@@ -1972,7 +2537,7 @@ static void *serve(const Served *served, void *caller, raw_t *slots) {
             trap = wt.trap_new(PyBytes_AS_STRING(spare_message), (size_t)PyBytes_GET_SIZE(spare_message));
         }
     }
-    if (--linked->calls == 0 && linked->dropped)
+    if (count_down(&linked->alive) == 0)
         linked_free(linked);
     return trap;
 }
@@ -2009,9 +2574,7 @@ static void forget(void *env) {
     if (count_down(&linked->alive) > 0 || !Py_IsInitialized())
         return; /* or the interpreter is gone, and with it what it held */
     PyGILState_STATE state = PyGILState_Ensure();
-    linked->dropped = true;
-    if (linked->calls == 0)
-        linked_free(linked);
+    linked_free(linked);
     PyGILState_Release(state);
 }
 
@@ -2034,8 +2597,6 @@ static PyObject *define_all(PyObject *self, PyObject *const *arguments, Py_ssize
     if (linked == NULL)
         return PyErr_NoMemory();
     linked->alive = many + 1; /* one of them is ours, until all is defined */
-    linked->dropped = false;
-    linked->calls = 0;
     linked->receiver = receiver == Py_None ? NULL : Py_NewRef(receiver);
     linked->functions = Py_NewRef(functions);
     linked->rows = Py_NewRef(rows);
@@ -2073,229 +2634,85 @@ static PyObject *define_all(PyObject *self, PyObject *const *arguments, Py_ssize
     return result == Py_None ? Py_NewRef(result) : result;
 }
 
-/* ------------------------------------------------------------------------------------------------- who is in a store */
-
-/* Which thread is inside a store. The GIL guards it. */
-typedef struct {
-    PyObject_HEAD
-    unsigned long long context; /* the store's, 0 for what is no open store */
-    unsigned long owner;
-    Py_ssize_t depth;
-} Guard;
-
-static PyTypeObject GuardType;
-
-static PyObject *guard_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords) {
-    (void)arguments;
-    (void)keywords;
-    return type->tp_alloc(type, 0);
-}
-
-static bool guard_enter(Guard *self, PyObject *where) {
-    unsigned long thread = PyThread_get_thread_ident();
-    if (self->depth > 0 && self->owner != thread) {
-        refuse(ask(BUSY, "(O)", where));
-        return false;
-    }
-    self->owner = thread;
-    self->depth++;
-    return true;
-}
-
-static PyMemberDef guard_members[] = {
-    {"context", T_ULONGLONG, offsetof(Guard, context), READONLY, NULL},
-    {"depth", T_PYSSIZET, offsetof(Guard, depth), 0, NULL},
-    {"owner", T_ULONG, offsetof(Guard, owner), 0, NULL},
-    {NULL, 0, 0, 0, NULL},
-};
-
-static PyTypeObject GuardType = {
-    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "hostmod._trampoline_c.Guard",
-    .tp_basicsize = sizeof(Guard),
-    .tp_flags = Py_TPFLAGS_DEFAULT,
-    .tp_members = guard_members,
-    .tp_new = guard_new,
-};
-
-/* ----------------------------------------------------------------------------------------------- wasmtime-py's entries */
-
-/* What wasmtime-py's own calls of a guest are wrapped in: `_wasmtime.entries.Entry`, as long as there is nothing to it. */
-typedef struct {
-    PyObject_HEAD
-    Guard *guard;
-    PyObject *store;
-    PyObject *trap;   /* a ctypes pointer to a trap, which wasmtime fills in */
-    PyObject *python; /* the Entry in Python that does it all, for what is not done here */
-} Entry;
-
-static PyObject *python_entry, *python_left, *python_lent, *python_opened, *trap_pointer, *byref, *str_guard, *str_wasmtime;
-static PyTypeObject EntryType;
-
-/* The address of a store's context, which a ctypes pointer holds; 0 for what is closed, or no store. */
-static unsigned long long context_of(PyObject *state) {
-    PyObject *pointer = PyDict_GetItemWithError(state, str_context);
-    void *context = NULL;
-    Py_buffer buffer;
-    if (pointer == NULL || pointer == Py_None || PyObject_GetBuffer(pointer, &buffer, PyBUF_SIMPLE) < 0)
-        return 0;
-    if (buffer.len == (Py_ssize_t)sizeof context)
-        memcpy(&context, buffer.buf, sizeof context);
-    PyBuffer_Release(&buffer);
-    return (uintptr_t)context;
-}
-
-/* Note an open store by its context, weakly. */
-static bool note_store(PyObject *store, unsigned long long context) {
-    PyObject *key = PyLong_FromUnsignedLongLong(context), *reference = PyWeakref_NewRef(store, NULL);
-    bool fine = key != NULL && reference != NULL && PyDict_SetItem(python_opened, key, reference) == 0;
-    Py_XDECREF(key);
-    Py_XDECREF(reference);
-    return fine;
-}
-
-/* Give the guard that is kept with a store, as `_wasmtime.stores.guard_of` does. */
-static PyObject *guard_of(PyObject *self, PyObject *store) {
-    (void)self;
-    PyObject *state = PyObject_GenericGetDict(store, NULL);
-    if (state == NULL)
-        return NULL;
-    PyObject *found = Py_XNewRef(PyDict_GetItemWithError(state, str_guard));
-    if (found == NULL && !PyErr_Occurred()) {
-        unsigned long long context = context_of(state);
-        Guard *made = PyErr_Occurred() ? NULL : (Guard *)GuardType.tp_alloc(&GuardType, 0);
-        if (made != NULL && context != 0) {
-            made->context = context;
-            found = Py_XNewRef(PyDict_SetDefault(state, str_guard, (PyObject *)made));
-            if (found != NULL && !note_store(store, context))
-                Py_CLEAR(found);
-            Py_DECREF(made);
-        } else {
-            found = (PyObject *)made; /* of a Caller, whose thread is inside already, or of what is closed */
-        }
-    }
-    Py_DECREF(state);
-    return found;
-}
-
-static PyObject *entry_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords) {
-    (void)keywords;
-    PyObject *store;
-    if (!PyArg_ParseTuple(arguments, "O", &store))
-        return NULL;
-    Entry *self = (Entry *)type->tp_alloc(type, 0);
-    if (self == NULL)
-        return NULL;
-    self->store = Py_NewRef(store);
-    PyObject *guard = guard_of(NULL, store);
-    if (guard != NULL && Py_TYPE(guard) != &GuardType) {
-        Py_CLEAR(guard);
-        PyErr_SetNone(PyExc_SystemError);
-    }
-    self->guard = (Guard *)guard;
-    if (guard == NULL)
-        Py_CLEAR(self);
-    return (PyObject *)self;
-}
-
-static PyObject *entry_enter(Entry *self, PyObject *unused) {
-    (void)unused;
-    if (PyDict_GET_SIZE(python_lent) > 0) {
-        Py_XSETREF(self->python, PyObject_CallOneArg(python_entry, self->store));
-        return self->python != NULL ? PyObject_CallMethod(self->python, "__enter__", NULL) : NULL;
-    }
-    Py_XSETREF(self->trap, PyObject_CallNoArgs(trap_pointer));
-    PyObject *reference = self->trap != NULL ? PyObject_CallOneArg(byref, self->trap) : NULL;
-    if (reference != NULL && !guard_enter(self->guard, str_wasmtime))
-        Py_CLEAR(reference);
-    return reference;
-}
-
-static PyObject *entry_exit(Entry *self, PyObject *const *arguments, Py_ssize_t count) {
-    if (!takes(count, 3))
-        return NULL;
-    if (self->python != NULL)
-        return PyObject_CallMethod(self->python, "__exit__", "OOO", arguments[0], arguments[1], arguments[2]);
-    self->guard->depth--;
-    int trapped = PyObject_IsTrue(self->trap);
-    if (trapped < 0)
-        return NULL;
-    if (trapped == 0 && arguments[1] == Py_None && lending == NULL)
-        Py_RETURN_NONE;
-    return PyObject_CallFunctionObjArgs(python_left, self->store, self->trap, arguments[1], NULL);
-}
-
-static void entry_dealloc(Entry *self) {
-    Py_XDECREF(self->guard);
-    Py_XDECREF(self->store);
-    Py_XDECREF(self->trap);
-    Py_XDECREF(self->python);
-    Py_TYPE(self)->tp_free((PyObject *)self);
-}
-
-static PyMethodDef entry_methods[] = {
-    {"__enter__", (PyCFunction)entry_enter, METH_NOARGS, NULL},
-    {"__exit__", (PyCFunction)(void (*)(void))entry_exit, METH_FASTCALL, NULL},
-    {NULL, NULL, 0, NULL},
-};
-
-static PyTypeObject EntryType = {
-    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "hostmod._trampoline_c.Entry",
-    .tp_basicsize = sizeof(Entry),
-    .tp_dealloc = (destructor)entry_dealloc,
-    .tp_flags = Py_TPFLAGS_DEFAULT,
-    .tp_methods = entry_methods,
-    .tp_new = entry_new,
-};
-
-/* entries(Entry, left, lent, pointer to a trap, byref, opened): what an Entry needs of Python. */
-static PyObject *entries(PyObject *self, PyObject *arguments) {
-    (void)self;
-    PyObject *entry, *left, *lent, *pointer, *reference, *opened;
-    if (!PyArg_ParseTuple(arguments, "OOO!OOO!", &entry, &left, &PyDict_Type, &lent, &pointer, &reference, &PyDict_Type,
-                          &opened))
-        return NULL;
-    Py_XSETREF(python_entry, Py_NewRef(entry));
-    Py_XSETREF(python_left, Py_NewRef(left));
-    Py_XSETREF(python_lent, Py_NewRef(lent));
-    Py_XSETREF(trap_pointer, Py_NewRef(pointer));
-    Py_XSETREF(byref, Py_NewRef(reference));
-    Py_XSETREF(python_opened, Py_NewRef(opened));
-    Py_RETURN_NONE;
-}
-
 /* ------------------------------------------------------------------------------------------------------ a guest call */
 
 typedef struct {
     PyObject_HEAD
     vectorcallfunc vectorcall;
     Plan plan;
-    PyObject *state;    /* the store's __dict__: it says if the store is closed or held */
     PyObject *fallback; /* the same call in Python, for whatever is not done here */
     PyObject *keep;
     PyObject *dict;
     Guard *guard;
     Py_ssize_t words;
+    Py_ssize_t references; /* among the parameters or the results, whichever has more */
     void *context;
     func_t function;
     bool hold;
 } GuestCall;
 
-enum { FEW_WORDS = 32 };
+enum { FEW_WORDS = 32, FEW_ROOTS = 8 };
+
+/* Make roots of the references among the arguments, and their raws: the raws last, since one is no root. */
+static bool pass_references(GuestCall *self, PyObject *const *arguments, raw_t *slots, root_t *roots) {
+    const Plan *plan = &self->plan;
+    Py_ssize_t next = 0;
+    for (Py_ssize_t at = 0; at < plan->param_count; at++)
+        if (plan->params[at].op == OP_EXTERNREF) {
+            PyObject *made = ask(MAKE_ROOT, "(KOK)", (unsigned long long)(uintptr_t)self->context, arguments[at],
+                                 (unsigned long long)(uintptr_t)&roots[next++]);
+            if (made == NULL)
+                return false;
+            Py_DECREF(made);
+        }
+    next = 0;
+    for (Py_ssize_t at = 0; at < plan->param_count; at++)
+        if (plan->params[at].op == OP_EXTERNREF) {
+            slots[at].u64 = arguments[at] == Py_None ? 0 : wt.externref_to_raw(self->context, &roots[next]);
+            next++;
+        }
+    return true;
+}
+
+/* Make the Python object of one result. */
+static PyObject *guest_result(GuestCall *self, Py_ssize_t at, const raw_t *slots, root_t *roots) {
+    const Slot *slot = &self->plan.results[at];
+    if (slot->op == OP_BOOL)
+        return PyBool_FromLong(slots[at].u32 != 0);
+    if (slot->op != OP_EXTERNREF)
+        return number_load(slot->op, (const unsigned char *)&slots[at]);
+    if (slots[at].u32 == 0)
+        Py_RETURN_NONE;
+    return ask(REFERENCE, "(KK)", (unsigned long long)(uintptr_t)self->context,
+               (unsigned long long)(uintptr_t)&roots[slot->root]);
+}
 
 static PyObject *guest_call(GuestCall *self, PyObject *const *arguments, size_t flags, PyObject *names) {
     const Plan *plan = &self->plan;
     raw_t few[FEW_WORDS], *slots = few;
+    root_t passed[FEW_ROOTS], returned[FEW_ROOTS];
     Py_ssize_t count = PyVectorcall_NARGS(flags);
     if (count != plan->param_count || names != NULL || self->words > FEW_WORDS)
         goto python;
-    PyObject *context = PyDict_GetItemWithError(self->state, str_context);
-    if (context == NULL || context == Py_None || PyDict_GetItemWithError(self->state, str_context_method) != NULL)
-        goto python; /* closed, or held by a view: it says so */
     for (Py_ssize_t at = 0; at < count; at++)
-        if (!core_store(plan->params[at].op, &slots[at], arguments[at]))
+        if (plan->params[at].op != OP_EXTERNREF && !core_store(plan->params[at].op, &slots[at], arguments[at]))
             goto python;
-    if (!guard_enter(self->guard, plan->where))
+    if (!guard_enter(self->guard, plan->where, true))
         return NULL;
+    if (self->guard->context == 0) {
+        guard_leave(self->guard);
+        goto python; /* closed: it says so */
+    }
+    if (self->references > 0) {
+        memset(passed, 0, sizeof passed);
+        memset(returned, 0, sizeof returned);
+        if (!pass_references(self, arguments, slots, passed)) {
+            for (Py_ssize_t at = 0; at < self->references; at++)
+                unroot(self->context, &passed[at]);
+            guard_leave(self->guard);
+            return NULL;
+        }
+    }
     Py_INCREF(self); /* the guest's host functions can drop what this call belongs to */
     void *trap = NULL, *error;
     if (self->hold) {
@@ -2305,21 +2722,29 @@ static PyObject *guest_call(GuestCall *self, PyObject *const *arguments, size_t 
         error = wt.func_call_unchecked(self->context, &self->function, slots, (size_t)self->words, &trap);
         Py_END_ALLOW_THREADS
     }
-    self->guard->depth--;
+    if (self->references > 0) {
+        /* Before any Python code: a raw reference is no root. */
+        for (Py_ssize_t at = 0; error == NULL && trap == NULL && at < plan->result_count; at++)
+            if (plan->results[at].op == OP_EXTERNREF)
+                wt.externref_from_raw(self->context, slots[at].u32, &returned[plan->results[at].root]);
+        for (Py_ssize_t at = 0; at < self->references; at++)
+            unroot(self->context, &passed[at]);
+    }
     PyObject *result = NULL;
-    bool fine = lending == NULL || end_moved(self->context);
     if (error != NULL || trap != NULL) {
-        if (!fine)
-            PyErr_Clear(); /* what ended the guest's call says more */
+        guard_leave(self->guard);
         refuse(ask(FAIL, "(KK)", (unsigned long long)(uintptr_t)error, (unsigned long long)(uintptr_t)trap));
-    } else if (!fine) {
-    } else if (plan->optional && slots[plan->errno_index].i32 != 0) {
+        Py_DECREF(self);
+        return NULL;
+    }
+    if (self->references == 0)
+        guard_leave(self->guard);
+    if (plan->optional && slots[plan->errno_index].i32 != 0) {
         refuse(ask(RAISE_ERRNO, "(i)", slots[plan->errno_index].i32));
     } else if (plan->is_tuple) {
         result = PyTuple_New(plan->result_count);
         for (Py_ssize_t at = 0; result != NULL && at < plan->result_count; at++) {
-            PyObject *item = plan->results[at].op == OP_BOOL ? PyBool_FromLong(slots[at].u32 != 0)
-                                                             : number_load(plan->results[at].op, (unsigned char *)&slots[at]);
+            PyObject *item = guest_result(self, at, slots, returned);
             if (item == NULL)
                 Py_CLEAR(result);
             else
@@ -2328,8 +2753,12 @@ static PyObject *guest_call(GuestCall *self, PyObject *const *arguments, size_t 
     } else if (plan->result_count == 0) {
         result = Py_NewRef(Py_None);
     } else {
-        result = plan->results[0].op == OP_BOOL ? PyBool_FromLong(slots[0].u32 != 0)
-                                                : number_load(plan->results[0].op, (unsigned char *)&slots[0]);
+        result = guest_result(self, 0, slots, returned);
+    }
+    if (self->references > 0) { /* inside until here: the objects were asked of the store */
+        for (Py_ssize_t at = 0; at < self->references; at++)
+            unroot(self->context, &returned[at]);
+        guard_leave(self->guard);
     }
     Py_DECREF(self);
     return result;
@@ -2343,7 +2772,6 @@ static int guest_call_traverse(GuestCall *self, visitproc visit, void *arg) {
     int stop = plan_traverse(&self->plan, visit, arg);
     if (stop != 0)
         return stop;
-    Py_VISIT(self->state);
     Py_VISIT(self->fallback);
     Py_VISIT(self->keep);
     Py_VISIT(self->dict);
@@ -2361,24 +2789,23 @@ static void guest_call_dealloc(GuestCall *self) {
     PyObject_GC_UnTrack(self);
     guest_call_clear(self);
     plan_clear(&self->plan);
-    Py_XDECREF(self->state);
     Py_XDECREF(self->guard);
     PyObject_GC_Del(self);
 }
 
 static PyTypeObject GuestCallType;
 
-/* GuestCall(where, state, fallback, keep, guard, params, results, optional, is_tuple, errno_index, words, context,
+/* GuestCall(where, fallback, keep, guard, params, results, optional, is_tuple, errno_index, words, context,
    function's bytes, hold) */
 static PyObject *guest_call_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords) {
     (void)type;
     (void)keywords;
-    PyObject *where, *state, *fallback, *keep, *guard, *params, *results;
+    PyObject *where, *fallback, *keep, *guard, *params, *results;
     Py_buffer function;
     unsigned long long context;
     int optional, is_tuple, hold;
     Py_ssize_t errno_index, words;
-    if (!PyArg_ParseTuple(arguments, "OO!OOO!O!O!ppnnKy*p", &where, &PyDict_Type, &state, &fallback, &keep, &GuardType,
+    if (!PyArg_ParseTuple(arguments, "OOOO!O!O!ppnnKy*p", &where, &fallback, &keep, &GuardType,
                           &guard, &PyTuple_Type, &params, &PyTuple_Type, &results, &optional, &is_tuple, &errno_index,
                           &words, &context, &function, &hold))
         return NULL;
@@ -2394,7 +2821,6 @@ static PyObject *guest_call_new(PyTypeObject *type, PyObject *arguments, PyObjec
     memcpy(&self->function, function.buf, sizeof(func_t));
     PyBuffer_Release(&function);
     self->vectorcall = (vectorcallfunc)guest_call;
-    self->state = Py_NewRef(state);
     self->fallback = Py_NewRef(fallback);
     self->keep = Py_NewRef(keep);
     self->dict = NULL;
@@ -2412,6 +2838,15 @@ static PyObject *guest_call_new(PyTypeObject *type, PyObject *arguments, PyObjec
         Py_DECREF(self);
         return NULL;
     }
+    Py_ssize_t passed = 0, returned = 0;
+    for (Py_ssize_t at = 0; at < self->plan.param_count; at++)
+        passed += self->plan.params[at].op == OP_EXTERNREF;
+    for (Py_ssize_t at = 0; at < self->plan.result_count; at++)
+        if (self->plan.results[at].op == OP_EXTERNREF)
+            self->plan.results[at].root = returned++;
+    self->references = passed > returned ? passed : returned;
+    if (self->references > FEW_ROOTS)
+        self->words = FEW_WORDS + 1; /* for Python to do */
     return (PyObject *)self;
 }
 
@@ -2462,12 +2897,15 @@ static bool member_offset(PyObject *cls, const char *name, Py_ssize_t *offset) {
     return plain;
 }
 
-/* setup(addresses, helpers, spare message) */
+/* setup(addresses, helpers, spare message, class of Keepers, class of Contexts) */
 static PyObject *setup(PyObject *self, PyObject *arguments) {
     (void)self;
-    PyObject *addresses, *functions, *message;
-    if (!PyArg_ParseTuple(arguments, "O!O!S", &PyDict_Type, &addresses, &PyDict_Type, &functions, &message))
+    PyObject *addresses, *functions, *message, *keeper, *context;
+    if (!PyArg_ParseTuple(arguments, "O!O!SOO", &PyDict_Type, &addresses, &PyDict_Type, &functions, &message, &keeper,
+                          &context) ||
+        !member_offset(context, "entered", &context_entered))
         return NULL;
+    Py_XSETREF(context_class, Py_NewRef(context));
     if (!take_address(addresses, "wasmtime_caller_context", &wt.caller_context) ||
         !take_address(addresses, "wasmtime_caller_export_get", &wt.caller_export_get) ||
         !take_address(addresses, "wasmtime_memory_data", &wt.memory_data) ||
@@ -2475,7 +2913,13 @@ static PyObject *setup(PyObject *self, PyObject *arguments) {
         !take_address(addresses, "wasmtime_extern_delete", &wt.extern_delete) ||
         !take_address(addresses, "wasmtime_func_call_unchecked", &wt.func_call_unchecked) ||
         !take_address(addresses, "wasmtime_trap_new", &wt.trap_new) ||
+        !take_address(addresses, "wasmtime_externref_from_raw", &wt.externref_from_raw) ||
+        !take_address(addresses, "wasmtime_externref_to_raw", &wt.externref_to_raw) ||
         !take_address(addresses, "wasmtime_linker_define_func_unchecked", &wt.linker_define))
+        return NULL;
+    if (PyDict_GetItemString(addresses, "wasmtime_externref_unroot in a context") != NULL
+            ? !take_address(addresses, "wasmtime_externref_unroot in a context", &wt.externref_unroot_in)
+            : !take_address(addresses, "wasmtime_externref_unroot", &wt.externref_unroot))
         return NULL;
     for (int index = 0; index < HELPER_COUNT; index++) {
         PyObject *helper = PyDict_GetItemString(functions, helper_names[index]);
@@ -2485,6 +2929,7 @@ static PyObject *setup(PyObject *self, PyObject *arguments) {
         }
         Py_XSETREF(helpers[index], Py_NewRef(helper));
     }
+    Py_XSETREF(keeper_class, Py_NewRef(keeper));
     Py_XSETREF(spare_message, Py_NewRef(message));
     Py_XSETREF(spare_text, PyUnicode_FromEncodedObject(message, "ascii", NULL));
     if (spare_text == NULL)
@@ -2522,19 +2967,17 @@ static PyObject *classes(PyObject *self, PyObject *arguments) {
 static PyObject *sizes(PyObject *self, PyObject *unused) {
     (void)self;
     (void)unused;
-    return Py_BuildValue("{snsnsnsnsnsn}", "wasmtime_val_raw_t", (Py_ssize_t)sizeof(raw_t), "wasmtime_extern_t",
+    return Py_BuildValue("{snsnsnsnsnsnsn}", "wasmtime_val_raw_t", (Py_ssize_t)sizeof(raw_t), "wasmtime_extern_t",
                          (Py_ssize_t)sizeof(extern_t), "wasmtime_extern_t.kind", (Py_ssize_t)offsetof(extern_t, kind),
                          "wasmtime_extern_t.of", (Py_ssize_t)offsetof(extern_t, of), "wasmtime_memory_t",
-                         (Py_ssize_t)sizeof(((extern_t *)0)->of), "wasmtime_func_t", (Py_ssize_t)sizeof(func_t));
+                         (Py_ssize_t)sizeof(((extern_t *)0)->of), "wasmtime_func_t", (Py_ssize_t)sizeof(func_t), "wasmtime_externref_t",
+                         (Py_ssize_t)sizeof(root_t));
 }
 
 static PyMethodDef module_methods[] = {
     {"classes", classes, METH_VARARGS, NULL},
-    {"lends", lends, METH_NOARGS, NULL},
-    {"moved", moved, METH_O, NULL},
-    {"entries", entries, METH_VARARGS, NULL},
-    {"guard_of", guard_of, METH_O, NULL},
     {"define_all", (PyCFunction)(void (*)(void))define_all, METH_FASTCALL, NULL},
+    {"hand", (PyCFunction)(void (*)(void))hand, METH_FASTCALL, NULL},
     {"setup", setup, METH_VARARGS, NULL},
     {"sizes", sizes, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},
@@ -2547,19 +2990,24 @@ static int module_exec(PyObject *module) {
     }
     str_native = PyUnicode_InternFromString("_native");
     str_release = PyUnicode_InternFromString("release");
-    str_context = PyUnicode_InternFromString("_Store__context");
-    str_context_method = PyUnicode_InternFromString("_context");
+    str_memory = PyUnicode_InternFromString("memory");
+    str_offset = PyUnicode_InternFromString("offset");
+    str_type = PyUnicode_InternFromString("type");
+    str_pointer = PyUnicode_InternFromString("pointer");
+    str_length = PyUnicode_InternFromString("length");
+    str_end = PyUnicode_InternFromString("_end");
     str_error = PyUnicode_InternFromString("error");
     str_message = PyUnicode_InternFromString("message");
-    str_guard = PyUnicode_InternFromString("_hostmod_guard");
-    str_wasmtime = PyUnicode_InternFromString("wasmtime");
     zero = PyLong_FromLong(0);
-    if (zero == NULL || str_native == NULL || str_release == NULL || str_context == NULL || str_context_method == NULL ||
-        str_error == NULL || str_message == NULL || str_guard == NULL || str_wasmtime == NULL)
+    if (zero == NULL || str_native == NULL || str_release == NULL || str_memory == NULL || str_offset == NULL ||
+        str_type == NULL || str_pointer == NULL || str_length == NULL || str_end == NULL || str_error == NULL ||
+        str_message == NULL)
         return -1;
+    for (int letter = 0; letter < 128; letter++)
+        formats[letter][0] = (char)letter;
     PyTypeObject *types[] = {&ViewType,           &CodecType,       &ThunkType, &CallMemoryType,
                              &PointerMethodsType, &ListMethodsType, &GuardType, &GuestCallType,
-                             &EntryType};
+                             &EnteredType,        &HandedType};
     for (size_t index = 0; index < sizeof types / sizeof *types; index++)
         if (PyModule_AddType(module, types[index]) < 0)
             return -1;
@@ -2572,7 +3020,7 @@ static PyModuleDef_Slot module_slots[] = {
     {Py_mod_multiple_interpreters, Py_MOD_MULTIPLE_INTERPRETERS_NOT_SUPPORTED},
 #endif
 #if PY_VERSION_HEX >= 0x030D0000
-    {Py_mod_gil, Py_MOD_GIL_USED},
+    {Py_mod_gil, Py_MOD_GIL_NOT_USED},
 #endif
     {0, NULL},
 };

@@ -9,14 +9,16 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import inspect
+import weakref
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Self
 
 import hostmod._trampoline_c as native  # in this form it says that there is no such module, where it was not built
 from hostmod import _trampoline_py, _wasmtime
-from hostmod._trampoline_py import bad_none, bad_tuple, bad_value, not_copied, settle
-from hostmod._wasmtime import entries, moving, stores
+from hostmod._trampoline_py import bad_none, bad_tuple, bad_value, not_copied
+from hostmod._wasmtime import patches, references, stack, views
+from hostmod._wasmtime import store as stores
 from hostmod.errors import (
     ConversionError,
     ErrnoError,
@@ -26,6 +28,7 @@ from hostmod.errors import (
     SegmentationFault,
     StaleMemoryError,
     StoreBusyError,
+    ViewEscapedError,
     as_errno,
 )
 from hostmod.memory import Memory
@@ -238,6 +241,24 @@ def _busy(where: str) -> None:
     raise StoreBusyError(where)
 
 
+def _escaped(where: str, count: int) -> None:
+    raise ViewEscapedError(where, count)
+
+
+def _watch(context: int, view: Any) -> None:
+    guard = stores.guard_at(context)
+    if guard is not None:
+        guard.moving.add(views.Kept(weakref.ref(view)))
+
+
+def _nested() -> None:
+    raise views.nested()
+
+
+def _stack(where: str, left: int, need: int) -> None:
+    raise stack.refuse(where, left, need)
+
+
 def _raise_errno(number: int) -> None:
     raise ErrnoError(number)
 
@@ -255,10 +276,16 @@ _HELPERS: dict[str, Any] = {
     "errno": as_errno,
     "trap": _wasmtime.trap,
     "raised": _wasmtime.raised,
-    "settle": settle,
+    "escaped": _escaped,
+    "moves": views.moves,
+    "end_moving": stores.end_moving,
+    "guard": stores.guard_at,
+    "watch": _watch,
+    "nested": _nested,
+    "stack": _stack,
     "caller": _caller,
-    "reference": _wasmtime.externref_from_raw,
-    "references": _wasmtime.externrefs_to_raw,
+    "reference": references.rooted_object,
+    "make_root": references.make_root,
     "fail": _fail,
     "busy": _busy,
     "raise_errno": _raise_errno,
@@ -293,16 +320,15 @@ def _start() -> None:
     """Introduce the C code to wasmtime and to Python; InternalError if wasmtime's structures are others."""
     for name, size in native.sizes().items():
         known = _wasmtime.size_of(name)
-        if size != known:
+        if size != known and not (name == "wasmtime_externref_t" and known < size):  # room for one
             raise InternalError(
                 f"{name} is {size} in the C trampoline, {known} in wasmtime {_wasmtime.WASMTIME_VERSION}"
             )
-    native.setup(_wasmtime.addresses(), _HELPERS, _wasmtime.SPARE_MESSAGE)
-    stores.make_guard = native.guard_of
-    moving.native = native
-    native.entries(*entries.PARTS)
-    if entries.entries_raise_original:
-        entries.enter_by(native.Entry)
+    native.setup(_wasmtime.addresses(), _HELPERS, _wasmtime.SPARE_MESSAGE, stores.Keeper, stores.Context)
+    stores.parts.Guard = native.Guard
+    stores.parts.Entered = native.Entered
+    stores.parts.hand = native.hand
+    patches.leave_callers()
     native.classes(
         CallMemory, NativePointer, NativeList, Pointer.load, Pointer.store, List.__getitem__, Memory
     )
@@ -345,7 +371,7 @@ class HostThunk(native.Thunk):
 define_all = native.define_all
 """Define functions in a linker, as `_trampoline_py.define_all` does."""
 
-_NATIVE_GUEST = ("int", "float", "bool")
+_NATIVE_GUEST = ("int", "float", "bool", "externref")
 
 
 class GuestThunk(_trampoline_py.GuestThunk):
@@ -374,17 +400,16 @@ class GuestThunk(_trampoline_py.GuestThunk):
         self, store: Any, function: Any, new_memory: Callable[[], Any] | None = None, hold: bool = False
     ) -> Callable[..., Any]:
         """Make a callable of the plan's parameters, as `_trampoline_py.GuestThunk.caller` does."""
-        state = getattr(store, "__dict__", {})
-        if self._packed is None or "_Store__context" not in state:
+        if self._packed is None or "_Store__context" not in vars(store):
             return super().caller(store, function, new_memory, hold)
+        guard = _wasmtime.guard_of(store)
         return native.GuestCall(
             self._where,
-            state,
             PythonCall(self, store, function, new_memory, hold),
             None,
-            _wasmtime.guard_of(store),
+            guard,
             *self._packed,
-            _wasmtime.context_address(store),
+            guard.context,
             bytes(function._func),
             hold,
         )

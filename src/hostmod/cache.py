@@ -16,7 +16,7 @@ from pathlib import Path
 
 import wasmtime
 
-from hostmod.guest import Source, compile_bytes, read
+from hostmod.guest import Source, compile_bytes, new_engine, read
 
 _MAGIC = b"hostmod compiled module 1\n"
 """How a file of the cache starts; its SHA-256 and the module, as wasmtime serializes it, follow."""
@@ -45,7 +45,7 @@ class Settings:
         config.epoch_interruption = self.interruptible
         config.debug_info = self.debug
         config.cranelift_opt_level = self.optimize
-        return wasmtime.Engine(config)
+        return new_engine(config)
 
     def __str__(self) -> str:
         return " ".join(f"{each.name}={getattr(self, each.name)}" for each in fields(self))

@@ -10,12 +10,55 @@ from __future__ import annotations
 
 import errno as _errno
 import os
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+import pickle
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Self
+
+import wasmtime
 
 
 class HostmodError(Exception):
-    """The base of every exception that hostmod defines."""
+    """The base of every exception that hostmod defines.
+
+    All of them pickle and copy with their fields, their notes, and the exception that they were raised from. One that
+    pickle does not take, such as `wasmtime.WasmtimeError`, becomes a note that says what it was.
+    """
+
+    def _arguments(self) -> tuple[Any, ...]:
+        """What the class makes an equal exception of."""
+        return self.args
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        state = dict(vars(self))
+        cause = self.__cause__
+        if cause is not None:
+            if _pickles(cause):
+                state["__cause__"] = cause
+            else:
+                notes = list(state.get("__notes__", ()))
+                state["__notes__"] = [*notes, f"caused by {type(cause).__name__}: {cause}"]
+        if self.__suppress_context__:
+            state["__suppress_context__"] = True
+        return type(self), self._arguments(), state or None
+
+    def __copy__(self) -> Self:
+        made = type(self)(*self._arguments())
+        vars(made).update(vars(self))
+        made.__cause__ = self.__cause__
+        made.__suppress_context__ = self.__suppress_context__
+        return made
+
+
+def _pickles(error: BaseException) -> bool:
+    """Whether pickle takes an exception, and gives back one of the same class."""
+    if isinstance(error, HostmodError):
+        return True  # as far as what an author put into it does; trying each in a chain would double the work each time
+    try:
+        return type(pickle.loads(pickle.dumps(error))) is type(error)
+    except Exception:  # whatever the exception's own methods raise
+        return False
 
 
 def shown(value: object, note: object = None) -> str:
@@ -68,6 +111,20 @@ def visible(text: str) -> str:
     )
 
 
+_SHOWN = 20
+"""Names and mismatches that a message shows: a guest can have a million."""
+
+
+def listed(names: Collection[str]) -> str:
+    """List names on one line: the first twenty, and how many more there are; empty for none.
+
+    >>> listed(["a", "b\\n"]), listed([str(number) for number in range(22)])[-22:]
+    ('a, b\\\\n', '8, 19 and 2 more names')
+    """
+    text = ", ".join(map(visible, islice(names, _SHOWN)))
+    return text if len(names) <= _SHOWN else f"{text} and {len(names) - _SHOWN:,} more names"
+
+
 class Mismatch:
     """One import or export on which guest and host disagree.
 
@@ -106,7 +163,10 @@ class ExportMismatch(Mismatch):
 
 
 class LinkError(HostmodError):
-    """A guest and what it is linked with disagree; `mismatches` lists every place, not only the first."""
+    """A guest and what it is linked with disagree; `mismatches` lists every place, not only the first.
+
+    The message shows the first twenty, and says how many more there are.
+    """
 
     def __init__(self, summary: str, mismatches: Sequence[Mismatch] = ()) -> None:
         super().__init__(summary, tuple(mismatches))
@@ -114,7 +174,11 @@ class LinkError(HostmodError):
         self.mismatches = tuple(mismatches)
 
     def __str__(self) -> str:
-        return "\n  ".join([self.summary, *map(str, self.mismatches)])
+        lines = [self.summary, *map(str, self.mismatches[:_SHOWN])]
+        more = len(self.mismatches) - _SHOWN
+        if more > 0:
+            lines.append(f"and {more:,} more, in `mismatches` of this error")
+        return "\n  ".join(lines)
 
 
 class GuestFileError(HostmodError, ValueError):
@@ -290,8 +354,97 @@ class ErrnoError(HostmodError, OSError):
         super().__init__(number, text)
         self.errno: int = number  # pyright: ignore[reportIncompatibleVariableOverride]  # never None, as OSError's may be
 
-    def __reduce__(self) -> tuple[type[ErrnoError], tuple[int, str | None]]:
-        return type(self), (self.errno, self.strerror)
+    def _arguments(self) -> tuple[int, str | None]:
+        return self.errno, self.strerror
+
+
+@dataclass(frozen=True, slots=True)
+class TrapFrame:
+    """One call on a guest's stack, when it trapped; attributes as those of `wasmtime.Frame`, as plain data.
+
+    Names are as the guest has them, None if it has none, and may hold anything. Offsets are in bytes: `module_offset`
+    in the binary, `func_offset` in the function.
+    """
+
+    func_index: int
+    func_name: str | None
+    module_name: str | None
+    module_offset: int
+    func_offset: int
+
+
+def trap_frames(frames: Sequence[wasmtime.Frame]) -> tuple[TrapFrame, ...]:
+    """Copy wasmtime's frames."""
+    return tuple(
+        TrapFrame(each.func_index, each.func_name, each.module_name, each.module_offset, each.func_offset)
+        for each in frames
+    )
+
+
+def trap_report(text: str, frames: Sequence[TrapFrame]) -> str:
+    """Return wasmtime's text of a trap with the backtrace in lines that are all wasmtime's own.
+
+    The names in it are the guest's choice. With an end of line in one, the guest would write lines of the report.
+    """
+    names = [name for each in frames for name in (each.module_name, each.func_name) if name is not None]
+    if all(name.isprintable() for name in names):
+        return text
+    head = text.partition("\n")[0]
+    lines = [
+        f"{index:>5}: {each.module_offset:#8x} - {visible(each.module_name or '<unknown>')}!"
+        + visible(each.func_name or f"<wasm function {each.func_index}>")
+        for index, each in enumerate(frames)
+    ]
+    # What the guest wrote stands before the cause, so the last of these is wasmtime's.
+    _, separator, cause = text.rpartition("\n\nCaused by:")
+    return "\n".join([head, *lines]) + separator + cause
+
+
+class Trap(HostmodError, wasmtime.Trap):
+    """A guest trapped by itself: it divided by zero, ran into `unreachable`, left its memory or its stack.
+
+    It is a `wasmtime.Trap` with the same attributes (`message`, `trap_code`, `frames`), and keeps them where it goes:
+    it pickles and copies. Names that do not print are escaped in the message.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        trap_code: wasmtime.TrapCode | None = None,
+        frames: Sequence[TrapFrame] = (),
+    ) -> None:
+        Exception.__init__(self, message, trap_code, tuple(frames))
+        self._message = message
+        self._trap_code = trap_code
+        self._frames = tuple(frames)
+
+    @classmethod
+    def of(cls, trap: wasmtime.Trap) -> Self:
+        """Copy a trap of wasmtime's."""
+        frames = trap_frames(trap.frames)
+        try:
+            code = trap.trap_code
+        except ValueError:
+            code = None  # wasmtime-py up to 47 has no name for the newer ones
+        return cls(trap_report(trap.message, frames), code, frames)
+
+    @property
+    def message(self) -> str:
+        """What happened, with the guest's backtrace."""
+        return self._message
+
+    @property
+    def trap_code(self) -> wasmtime.TrapCode | None:
+        """Why; None for a trap without a code, and for one that this wasmtime-py has no name for."""
+        return self._trap_code
+
+    @property
+    def frames(self) -> list[TrapFrame]:  # type: ignore[override]  # plain data, of the same attributes
+        """The guest's stack, innermost call first."""
+        return list(self._frames)
+
+    def __str__(self) -> str:
+        return self._message
 
 
 class Exit(HostmodError):

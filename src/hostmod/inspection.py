@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 import wasmtime
 
-from hostmod.guest import compile_bytes, read
-from hostmod.link import Host, core_names, core_signature, declared, mismatches
+from hostmod.guest import compile_bytes, new_engine, read
+from hostmod.link import Host, core_names, core_signature, declared, functions_of, mismatches, name_of
 from hostmod.module import served
 
 Status = Literal["", "served", "wasi", "missing", "mismatch"]
@@ -94,7 +94,7 @@ def inspect(
     """
     name, data = read(source)
     if module is None:
-        module = compile_bytes(name, data, wasmtime.Engine())
+        module = compile_bytes(name, data, new_engine())
     binary = data if data[:4] == b"\0asm" else bytes(wasmtime.wat2wasm(data.decode()))
     found = Inspection(
         source=name,
@@ -163,8 +163,8 @@ def show_memory(memory: MemoryShape) -> str:
 
 
 def _serve(found: Inspection, module: wasmtime.Module, hosts: Sequence[tuple[str, Host]], wasi: bool) -> None:
-    names = {host.name: label for label, host in hosts}
-    functions = {host.name: host.functions for _, host in hosts}
+    names = {name_of(host): label for label, host in hosts}
+    functions = {name_of(host): functions_of(host) for _, host in hosts}
     wrong = {
         (each.module, each.name, each.expected): each
         for each in mismatches(module, [host for _, host in hosts])

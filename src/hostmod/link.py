@@ -13,10 +13,12 @@ import wasmtime
 from hostmod import _wasmtime, trampoline
 from hostmod.errors import DeclarationError, ErrnoTable, LinkError, Mismatch, UnboundError, shown
 from hostmod.module import (
+    Agreed,
     Declaration,
     F,
     Function,
     Functions,
+    Linkages,
     Option,
     checked_errors,
     configure,
@@ -47,7 +49,6 @@ class HostModule(Declaration):
     """
 
     _reserved = frozenset({"link", "compile", "check", "functions", "name", "errors", "close"})
-    _closed = False
 
     def link(
         self, linker: wasmtime.Linker, *, memory: MemorySpec = "memory", store: wasmtime.Store | None = None
@@ -108,8 +109,8 @@ class FunctionModule:
         where = f"hostmod.module({name!r})"
         self._errors: ErrnoTable = MappingProxyType(dict(checked_errors(where, errors or {})))
         self._functions: dict[str, Function] = {}
-        self._linkages: dict[str, _Linkage] = {}
-        self._agreed: weakref.WeakSet[wasmtime.Module] = weakref.WeakSet()
+        self._linkages = Linkages()
+        self._agreed = Agreed()
 
     @property
     def functions(self) -> Functions:
@@ -183,14 +184,45 @@ Host = HostModule | type[HostModule] | FunctionModule
 """What functions can be offered from."""
 
 
+def name_of(host: Host) -> str:
+    """Return the module name that guests import from, whatever an instance keeps in an attribute of that name."""
+    return type(host).name if isinstance(host, HostModule) else host.name
+
+
+def functions_of(host: Host) -> Functions:
+    """Return what a host module offers by name, whatever an instance keeps in an attribute `functions`."""
+    return type(host).functions if isinstance(host, HostModule) else host.functions
+
+
+def _declaration(host: Host) -> type[HostModule] | FunctionModule:
+    """Return what a host's functions are declared in: an instance may have attributes of any name."""
+    return type(host) if isinstance(host, HostModule) else host
+
+
+def link_host(
+    host: HostModule | FunctionModule,
+    linker: wasmtime.Linker,
+    memory: MemorySpec = "memory",
+    store: wasmtime.Store | None = None,
+) -> None:
+    """Link a host module, whatever an instance keeps in an attribute `link`. Errors as in `HostModule.link`."""
+    type(host).link(host, linker, memory=memory, store=store)  # type: ignore[arg-type]  # the host is of its type
+
+
 def close(module: Declaration) -> None:
-    """Call a module's `close`, if it has one and this is the first time."""
-    if vars(module).get("_closed", False):
+    """Call a module's `close`, if it has one and this is the first time.
+
+    That of the class: `self.close` may be a price. Where the class has none, a callable of the instance's.
+    """
+    state = vars(module)
+    if state.get("_hostmod_closed", False):
         return
-    module.__dict__["_closed"] = True
-    method = getattr(module, "close", None)
+    state["_hostmod_closed"] = True
+    method = getattr(type(module), "close", None)
     if method is not None:
-        method()
+        method(module)
+    elif callable(state.get("close")):
+        state["close"]()
 
 
 # ------------------------------------------------------------------------------------------------- one linker, defined
@@ -259,6 +291,7 @@ def _define(
     serve: Callable[[Function], Callable[..., Any]] | None = None,
 ) -> None:
     """Define functions in a linker, as methods of `receiver` if there is one, or each as what `serve` makes of it."""
+    _wasmtime.verify()
     if not isinstance(linker, wasmtime.Linker):
         raise LinkError(
             f"link: {shown(linker, '')}, expected a wasmtime.Linker; write wasmtime.Linker(engine)"
@@ -303,7 +336,10 @@ def _linkage_of(
         )
         return found
     if not isinstance(memory, wasmtime.Memory):
-        raise LinkError(f"link: memory={shown(memory, '')}, expected an export's name or a wasmtime.Memory")
+        advice = "; compile the guest without threads" if isinstance(memory, wasmtime.SharedMemory) else ""
+        raise LinkError(
+            f"link: memory={shown(memory, '')}, expected an export's name or a wasmtime.Memory{advice}"
+        )
     if store is None:
         raise LinkError(
             "link: memory= is a wasmtime.Memory, expected its store too; write link(linker, memory=memory, store=store)"
@@ -321,7 +357,7 @@ def _linkage_of(
     def context() -> int | None:
         # Weak: the store keeps this function, so holding the store here would keep both for ever.
         alive = reference()
-        return None if alive is None else _wasmtime.context_address(alive)
+        return None if alive is None else _wasmtime.context_of(alive)
 
     return _Linkage(engine, _offered(functions), lambda each: make(each.plan, "memory", (memory, context)))
 
@@ -481,12 +517,10 @@ def mismatches(module: wasmtime.Module, hosts: Iterable[Host]) -> list[Mismatch]
 
     That a module and a host agree is found out once, and remembered by the host for as long as there is the module.
     """
-    new = [host for host in hosts if module not in host._agreed]
+    new = [host for host in hosts if module not in _declaration(host)._agreed]
     if not new:
         return []
-    # An instance may have attributes of these names; what is linked is the class's.
-    declarations = [type(host) if isinstance(host, HostModule) else host for host in new]
-    unknown = {each.name: each for each in declarations}
+    unknown = {name_of(host): _declaration(host) for host in new}
     found: dict[tuple[str, str, str], Mismatch] = {}
     for each in _wasmtime.imports_of(module):
         if each.module in unknown:

@@ -65,6 +65,14 @@ class Memory:
             raise SegmentationFault(offset, length, len(window))
         return window[offset:stop]
 
+    def _elements(self, offset: int, length: int, format: str, /) -> memoryview:
+        """Lend `length` bytes at `offset` as elements of a `struct` format. Errors as of `view`.
+
+        A memory that ends its views does so itself: what is cast from a view does not end with it.
+        """
+        view = self.view(offset, length)
+        return view if format == "B" else view.cast(format)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]  # a format of memoryview's
+
     def allocate(self, size: int, align: int = 1) -> int:
         """Find room for `size` bytes at a multiple of `align`, and return its offset.
 

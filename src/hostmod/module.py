@@ -85,6 +85,9 @@ class Function:
         """Return a function of another plan, served by the same callable."""
         return Function(plan, self.func, self.has_self)
 
+    def __reduce__(self) -> tuple[type[Function], tuple[Plan, Callable[..., Any], bool]]:
+        return Function, (self.plan, self.func, self.has_self)
+
     def __repr__(self) -> str:
         return f"<function {self.plan.module}::{self.name}{self.plan.signature}>"
 
@@ -190,6 +193,34 @@ def _mark(method: F, name: str | None) -> F:
     return method
 
 
+class Bound:
+    """Which instance of a class is bound to the present context: a context variable that pickles, unbound."""
+
+    __slots__ = ("get", "name", "reset", "set")
+
+    def __init__(self, name: str) -> None:
+        variable: ContextVar[Any] = ContextVar(name)
+        self.name = name
+        self.get, self.set, self.reset = variable.get, variable.set, variable.reset
+
+    def __reduce__(self) -> tuple[type[Bound], tuple[str]]:
+        return Bound, (self.name,)
+
+
+class Linkages(dict[str, Any]):
+    """What functions were made ready for, by the name of the memory: pickles as an empty one."""
+
+    def __reduce__(self) -> tuple[type[Linkages], tuple[()]]:
+        return Linkages, ()
+
+
+class Agreed(weakref.WeakSet[Any]):
+    """Modules that were found to agree with what is offered: pickles as an empty one."""
+
+    def __reduce__(self) -> tuple[type[Agreed], tuple[()]]:
+        return Agreed, ()
+
+
 class Declaration:
     """What a host module's class knows: its `name`, its `functions`, and the instance that is bound to a call.
 
@@ -205,9 +236,9 @@ class Declaration:
     errors: ClassVar[ErrnoTable] = MappingProxyType({})
     """Exception classes that stand for an errno in this module, besides those that carry one."""
 
-    _bound: ClassVar[ContextVar[Any]]
-    _linkages: ClassVar[dict[str, Any]]
-    _agreed: ClassVar[weakref.WeakSet[Any]]
+    _bound: ClassVar[Bound]
+    _linkages: ClassVar[Linkages]
+    _agreed: ClassVar[Agreed]
     """Modules whose imports from this one are known to be what it offers."""
     _reserved: ClassVar[frozenset[str]] = frozenset()
 
@@ -232,9 +263,9 @@ class Declaration:
             cls.name = checked_name(name, cls.__name__, "a module name")
         if errors is not None:
             cls.errors = MappingProxyType({**cls.errors, **checked_errors(cls.__name__, errors)})
-        cls._linkages = {}
-        cls._agreed = weakref.WeakSet()
-        cls._bound = ContextVar(f"{cls.__name__} bound to this call")
+        cls._linkages = Linkages()
+        cls._agreed = Agreed()
+        cls._bound = Bound(f"{cls.__name__} bound to this call")
         cls.functions = MappingProxyType(dict(cls._collect(caller_frame(_depth_of_class_statement()))))
 
     @classmethod

@@ -11,6 +11,7 @@ from types import FrameType, MappingProxyType
 from typing import Any
 
 from hostmod.errors import ConversionError, DeclarationError, ErrnoTable, shown
+from hostmod.types.annotations import names_around, read_annotations, signature_of
 from hostmod.types.base import CoreType, GuestType, describe, resolve
 from hostmod.types.reference import CallerType
 from hostmod.types.result import resolve_result
@@ -93,7 +94,9 @@ def bad_value(where: str, slot: Slot, value: object, cause: BaseException) -> Co
     """Return the error for a value that its guest type does not take."""
     at = slot.at(where)
     if isinstance(cause, ConversionError):
-        return ConversionError(at + cause.where, cause.found, cause.expected, cause.write)
+        part = cause.where  # a field or an item follows as it is: .x, [2]
+        at += f" ({part})" if part and part[0] not in ".[" else part
+        return ConversionError(at, cause.found, cause.expected, cause.write)
     refuse = getattr(slot.type, "refuse", None)
     if refuse is not None:
         return refuse(value, at)  # type: ignore[no-any-return]  # ScalarType.refuse
@@ -150,7 +153,7 @@ def plan_of(
             where, "a generator", "a function that returns", "return a value in place of yield"
         )
     try:
-        hints = typing.get_type_hints(function, localns=_locals(frame), include_extras=True)
+        hints = read_annotations(function, names_around(frame))
     except NameError as error:
         raise DeclarationError(
             where,
@@ -167,7 +170,7 @@ def plan_of(
             else f"{type(error).__name__}: {error}"
         )
         raise DeclarationError(where, f"an annotation that cannot be read: {said}", "guest types") from error
-    parameters = list(inspect.signature(function).parameters.values())
+    parameters = list(signature_of(function).parameters.values())
     if method:
         if not parameters or parameters[0].kind not in (
             inspect.Parameter.POSITIONAL_ONLY,
@@ -259,18 +262,6 @@ def check_host_results(plan: Plan) -> Plan:
                 f"{plan.where} {slot.name}", f"annotated {slot.type}", "a value of its own", slot.type.result
             )
     return plan
-
-
-def _locals(frame: FrameType | None) -> dict[str, Any]:
-    """What an annotation can name where it was written: the class bodies around it, and the function around those."""
-    found: dict[str, Any] = {}
-    while frame is not None and frame.f_code.co_name != "<module>":
-        for name, value in frame.f_locals.items():
-            found.setdefault(name, value)
-        if frame.f_code.co_flags & inspect.CO_OPTIMIZED:
-            break  # a function's body; what called it is none of the annotation's business
-        frame = frame.f_back
-    return found
 
 
 def caller_frame(depth: int) -> FrameType | None:

@@ -17,7 +17,7 @@ import wasmtime
 
 from hostmod import _wasmtime, trampoline
 from hostmod.errors import ErrnoError, HostmodError, shown
-from hostmod.guest import GuestMemory, export_caller
+from hostmod.guest import GuestMemory, export_caller, new_engine
 from hostmod.memory import PAGE_SIZE
 from hostmod.module import Declaration, Function
 from hostmod.plan import Slot
@@ -139,7 +139,7 @@ def call(function: Callable[..., Any] | Function, /, *arguments: Any) -> Any:
         names = ", ".join(slot.name for slot in slots)
         count = f"{len(slots)} argument{'' if len(slots) == 1 else 's'}"
         raise TypeError(f"{plan.where}({names}) takes {count}, {len(arguments)} given")
-    engine = wasmtime.Engine()
+    engine = new_engine()
     with wasmtime.Store(engine) as store:
         linker = wasmtime.Linker(engine)
         thunk = trampoline.active.HostThunk(plan)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import pytest
 from proof import HERE, assert_answers, compile_guest, write, zig
 
 
+@pytest.mark.slow
 def test_a_cpp_guest_calls_every_function_with_every_guest_type(tmp_path: Path) -> None:
     write("cpp", tmp_path / "every.hpp")
     shutil.copy(HERE / "guest.cpp", tmp_path)

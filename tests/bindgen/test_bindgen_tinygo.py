@@ -64,6 +64,7 @@ def go(tmp_path: Path) -> Go:
     return Go(found, tmp_path)
 
 
+@pytest.mark.slow
 def test_a_go_guest_calls_every_function_with_every_guest_type(tmp_path: Path, go: Go) -> None:
     go.run("build", "-o", "guest.wasm", ".", GOOS="wasip1", GOARCH="wasm")
     assert_answers(tmp_path / "guest.wasm", references=False)
@@ -77,6 +78,7 @@ def test_a_tinygo_guest_calls_every_function_with_every_guest_type(tmp_path: Pat
     assert_answers(tmp_path / "guest.wasm", references=False)
 
 
+@pytest.mark.slow
 def test_the_bindings_are_right_for_tinygos_sizes_and_imports(go: Go) -> None:
     go.check_as_tinygo()
 

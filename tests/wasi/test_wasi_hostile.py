@@ -108,6 +108,7 @@ def bounded(name: str, found: list[int]) -> list[int]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("kind", ["the host's files", "files in memory", "mounted"])
 def test_any_call_with_anything_is_answered(tmp_path: Path, kind: str, seed: int) -> None:

@@ -318,6 +318,7 @@ def tree_of(program: Program, fd: int) -> dict[str, object]:
     return found
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(operations=st.lists(OPERATIONS, min_size=5, max_size=30))
 def test_memory_and_the_hosts_files_answer_alike(

@@ -269,7 +269,9 @@ def test_a_buffered_stream_whose_pipe_is_full_gets_nothing_twice() -> None:
     sent = b""
     with (
         os.fdopen(reader, "rb", 0) as drain,
-        os.fdopen(writer, "wb") as stream,
+        os.fdopen(
+            writer, "wb", 8192
+        ) as stream,  # less than the pipe holds: what is left fits when it was emptied
         Program(Wasi(stdout=stream)) as program,
     ):
         with refused("AGAIN"):

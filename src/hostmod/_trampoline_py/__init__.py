@@ -12,7 +12,6 @@ Guest direction (`guest`): `render_guest` writes a function of the plan's parame
 guest.
 """
 
-from hostmod._trampoline_py.ending import settle
 from hostmod._trampoline_py.frames import no_memory
 from hostmod._trampoline_py.guest import GuestThunk
 from hostmod._trampoline_py.guest_source import render_guest
@@ -37,5 +36,4 @@ __all__ = [
     "not_copied",
     "render_guest",
     "render_host",
-    "settle",
 ]

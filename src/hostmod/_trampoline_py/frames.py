@@ -1,4 +1,4 @@
-"""Frames: what generated code reads and writes a call's slots through, and what it has learnt about the memory.
+"""Frames: what generated code reads and writes a call's slots through, and the memory that the last call found.
 
 One is kept for each stack address: calls that are under way at the same time are at different addresses, in every
 thread and every depth of nesting, so a frame is never shared, and making one again for each call would cost more than
@@ -8,12 +8,11 @@ the call does.
 from __future__ import annotations
 
 import ctypes
-import gc
-import sys
 from typing import Any
 
 from hostmod import _wasmtime
-from hostmod.errors import MemoryAccessError, ViewEscapedError
+from hostmod._wasmtime import store, views
+from hostmod.errors import MemoryAccessError
 
 NOTHING = -1
 OTHER_STORE = -2
@@ -39,25 +38,23 @@ class Slots:
             setattr(self, name, raw.cast(name))  # type: ignore[call-overload]  # a format character from the table
 
 
-_NOTHING_SEEN = memoryview(b"")
+class _NoWindow:
+    """In the place of a window, while no memory has been found."""
 
-FREE = 3
-"""References to `Frame.whole`, and to `Frame.buffer`, while nobody has a view: the frame, its window, the argument."""
+    size = -1
+    view = memoryview(b"")
+
+
+_NO_WINDOW: Any = _NoWindow()
 
 
 class Frame(Slots):
-    """What the calls at one stack address use: the slots, and the guest memory that the last of them found.
-
-    `whole` is a ctypes array over all of it, and `window` the trampoline's own view, of which each view that is handed
-    out is a slice. `buffer` is what a view and its slices share: as long as one of them is alive, it is referred to.
-    """
+    """What the calls at one stack address use: the slots, and the window on the memory that the last of them found."""
 
     __slots__ = (
         "_extern",
-        "buffer",
         "caller",
         "caller_argument",
-        "context",
         "context_argument",
         "item",
         "item_address",
@@ -65,12 +62,8 @@ class Frame(Slots):
         "key",
         "length_argument",
         "locator",
-        "memory_address",
         "memory_argument",
         "name_argument",
-        "outlived",
-        "size",
-        "whole",
         "window",
     )
 
@@ -83,74 +76,28 @@ class Frame(Slots):
         self.item = memoryview(self._extern).cast("B")
         self.item_address = ctypes.addressof(self._extern)
         self.item_argument = _wasmtime.address_argument(self.item_address)
-        self.memory_address = self.item_address + _wasmtime.EXTERN_OF
-        self.memory_argument = _wasmtime.address_argument(self.memory_address)
-        self.caller = self.context = 0
+        self.memory_argument = _wasmtime.address_argument(self.item_address + _wasmtime.EXTERN_OF)
+        self.caller = 0
         self.caller_argument = self.context_argument = _wasmtime.address_argument(0)
         self.key = b""
-        self.size = -1
-        self.whole: Any = None
-        self.window = _NOTHING_SEEN
-        self.buffer: Any = None
-        self.outlived: list[Any] = []
+        self.window: views.Window = _NO_WINDOW
 
     def called_by(self, caller: int) -> None:
         """Take up another caller than that of the last call."""
         self.caller = caller
         self.caller_argument = _wasmtime.address_argument(caller)
 
-    def adopt(self, key: bytes) -> None:
-        """Take up a memory that is not the one found last, or has another size now.
-
-        Raises ViewEscapedError if it has moved, and a view of it cannot be ended.
-        """
+    def adopt(self, key: bytes) -> views.Window:
+        """Take up a memory that is not the one found last, or has another size now, and return the window on it."""
         kind = key[0]
         if kind != _wasmtime.EXTERN_MEMORY:
             if kind == _wasmtime.EXTERN_SHAREDMEMORY:
                 _wasmtime.extern_delete(self.item_address)
             raise no_memory(self.locator.where, self.locator.name, kind)
         context = _wasmtime.caller_context(self.caller)
-        context_argument = _wasmtime.address_argument(context)
-        size = _wasmtime.memory_data_size(context, self.memory_address)
-        base = _wasmtime.memory_data(context, self.memory_address) or 0
-        if self.whole is not None and self.is_shown():
-            # It grew while views of it are out: they stay if it stayed where it was, or had nothing to show.
-            moved = self.size > 0 and ctypes.addressof(self.whole) != base
-            self.forget()
-            if moved and _wasmtime.release_views(self.outlived.pop(), moved=True):
-                raise ViewEscapedError(self.locator.where)
-        whole = _wasmtime.array_at(base, size) if size else (ctypes.c_ubyte * 0)()
-        window = memoryview(whole).cast("B")
-        (buffer,) = gc.get_referents(window)
+        guard = store.guard_at(context)
+        window = views.window_on(guard, key[_wasmtime.EXTERN_OF :])
+        argument = _wasmtime.address_argument(context)
         # Without a call in between, so that no signal leaves half of one memory with half of another.
-        self.context, self.context_argument = context, context_argument
-        self.whole, self.window, self.buffer = whole, window, buffer
-        self.size, self.key = size, key
-
-    def is_shown(self) -> bool:
-        """Whether anyone has a view of the memory, or the array that it is of."""
-        return sys.getrefcount(self.buffer) > FREE or sys.getrefcount(self.whole) > FREE
-
-    def renew(self) -> None:
-        """Look at the memory through a buffer of its own: one that no view shares, not even one that has ended."""
-        window = memoryview(self.whole).cast("B")
-        (buffer,) = gc.get_referents(window)
-        self.window, self.buffer = window, buffer
-
-    def forget(self) -> None:
-        """Let go of the memory found last; it is found again when it is needed. What showed it is `outlived`."""
-        whole, window = self.whole, self.window
-        self.whole = self.buffer = None
-        self.window, self.size = _NOTHING_SEEN, -1
-        self.outlived.append(whole)
-        window.release()
-
-    def check_moved(self) -> None:
-        """End what the call under way has lent, if the memory is no longer where it was."""
-        if self.size <= 0 or self.whole is None:
-            return
-        base = _wasmtime.memory_data(self.context, self.memory_address)
-        if base != ctypes.addressof(self.whole):
-            self.forget()
-            if _wasmtime.release_views(self.outlived.pop(), moved=True):
-                raise ViewEscapedError("guest memory that moved")
+        self.window, self.key, self.context_argument = window, key, argument
+        return window

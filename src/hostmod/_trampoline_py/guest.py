@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+import itertools
 import operator
-import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -13,8 +13,9 @@ from hostmod._generated import compile_source
 from hostmod._trampoline_py.frames import Slots
 from hostmod._trampoline_py.guest_source import render_guest
 from hostmod._trampoline_py.values import StructError, bad_value, put_words
-from hostmod._wasmtime import moving
-from hostmod.errors import ErrnoError, StaleMemoryError, StoreBusyError, ViewEscapedError
+from hostmod._wasmtime import library, references
+from hostmod._wasmtime import store as stores
+from hostmod.errors import ErrnoError, StaleMemoryError
 from hostmod.plan import Plan
 
 
@@ -36,47 +37,26 @@ def closed(where: str) -> StaleMemoryError:
     return StaleMemoryError(f"{where} was called, but its store is closed", "call it before closing")
 
 
-def headroom() -> None:
-    """Raise RecursionError now, if the callback's own frames would not fit any more.
-
-    An exception before a ctypes callback has begun to run is printed and lost, and wasmtime reads an arbitrary number
-    as its result.
-    """
-    _headroom_1()
-
-
-def _headroom_1() -> None:
-    _headroom_2()
-
-
-def _headroom_2() -> None:
-    _headroom_3()
-
-
-def _headroom_3() -> None:
-    pass
-
-
 _NAMES: dict[str, Any] = {
     "__name__": __name__,
     "ErrnoError": ErrnoError,
-    "StoreBusyError": StoreBusyError,
     "StructError": StructError,
-    "ViewEscapedError": ViewEscapedError,
     "bad_value": bad_value,
     "closed": closed,
-    "externref_from_raw": _wasmtime.externref_from_raw,
-    "externrefs_to_raw": _wasmtime.externrefs_to_raw,
+    "enter": stores.enter,
     "failure": _wasmtime.failure,
-    "get_ident": threading.get_ident,
-    "headroom": headroom,
+    "here": _wasmtime.stack.here,
     "index": operator.index,
-    "lends": _wasmtime.lends,
-    "lent": _wasmtime.lent,
-    "moved": _wasmtime.moved,
     "put_words": put_words,
+    "from_raw": library.externref_from_raw,
+    "make_roots": references.make_roots,
+    "new_roots": references.new_roots,
+    "objects_of": references.objects_of,
+    "raws_of": references.raws_of,
+    "release": references.release,
+    "repeat": itertools.repeat,
+    "unroot": references.unroot,
     "reraise": _wasmtime.reraise,
-    "watched": _wasmtime.watched,
 }
 """What the generated code calls."""
 
@@ -84,7 +64,7 @@ _NAMES: dict[str, Any] = {
 class GuestThunk:
     """A plan made ready for calls of guests. Serves any number of stores; its source is written when first needed."""
 
-    __slots__ = ("_lenient", "_rendered", "plan")
+    __slots__ = ("_lenient", "_native_guard", "_rendered", "plan")
 
     def __init__(
         self, plan: Plan, lenient: Callable[[Callable[..., Any]], Callable[..., Any]] | None = None
@@ -93,6 +73,7 @@ class GuestThunk:
         self.plan = plan
         self._lenient = lenient
         self._rendered: tuple[str, dict[str, Any], str] | None = None
+        self._native_guard = False
 
     def caller(
         self, store: Any, function: Any, new_memory: Callable[[], Any] | None = None, hold: bool = False
@@ -103,8 +84,11 @@ class GuestThunk:
         """
         plan = self.plan
         rendered = self._rendered
-        if rendered is None:
-            text, names = render_guest(plan)
+        guard = _wasmtime.guard_of(store)
+        native_guard = not isinstance(guard, stores.Guard)
+        if rendered is None or self._native_guard is not native_guard:
+            self._native_guard = native_guard
+            text, names = render_guest(plan, native_guard)
             rendered = self._rendered = text, _NAMES | names, f"call of {plan.signature}"
         text, known, what = rendered
         words = plan.words
@@ -112,7 +96,7 @@ class GuestThunk:
 
         def context_of() -> int:
             try:
-                return _wasmtime.open_context(store)
+                return _wasmtime.context_of(store)
             except ValueError:
                 raise closed(plan.where) from None
 
@@ -125,8 +109,9 @@ class GuestThunk:
             "context_of": context_of,
             "function": ctypes.addressof(structure),
             "keep": (store, function, structure),
-            "guard": _wasmtime.guard_of(store),
-            "native_lends": moving.native.lends,
+            "guard": guard,
+            "Entered": stores.parts.Entered,
+            "claim": None if native_guard else guard.claim,
             "WHERE": plan.where,
             "WORDS": words,
             "invoke": _wasmtime.func_call_unchecked_held if hold else _wasmtime.func_call_unchecked,

@@ -8,14 +8,14 @@ from hostmod._trampoline_py.source import Source, item, store_values, words
 from hostmod.plan import Plan, Slot
 
 
-def render_guest(plan: Plan) -> tuple[str, dict[str, Any]]:
+def render_guest(plan: Plan, native_guard: bool = False) -> tuple[str, dict[str, Any]]:
     """Write the source of a function that calls a guest's export, and the names it refers to.
 
     The source is the same for all exports of one form: what differs is among the names, `WHERE` for one.
+    `native_guard` says that stores are guarded by the C backend's guards, which are left by letting an `Entered` go.
     """
     source = Source()
     names = [f"p{position}" for position in range(len(plan.params))]
-    references = any(slot.type.code == "externref" for slot in (*plan.params, *plan.results))
     memory = any(
         slot.type.code not in ("int", "float", "bool", "duration", "enum", "externref")
         for slot in (*plan.params, *plan.results)
@@ -23,38 +23,63 @@ def render_guest(plan: Plan) -> tuple[str, dict[str, Any]]:
     source.add(f"def call({', '.join(names)}):")
     source.depth = 1
     source.add("try:", "    s = pool.pop()", "except IndexError:", "    s = new_slots()")
-    if references:
-        source.add("context = context_of()")
     if memory:
         source.add("context_of()", "memory = new_memory()", "try:")
         source.depth += 1
     store_values(source, plan.params, names, "WHERE", "s")
+    passed = [slot for slot in plan.params if slot.type.code == "externref"]
+    returned = [item(slot.index, "I") for slot in plan.results if slot.type.code == "externref"]
+    if passed:
+        source.add("passed = None")
+    if native_guard:
+        source.add("used = here.used", "entered = Entered(guard, WHERE)")
+    else:
+        source.add("used, first = enter(guard, WHERE)")
     source.add(
-        "headroom()",
-        "here = context_of() if lent else 0",
-        "watching = here != 0 and lends(here)",
-        "me = get_ident()",
-        "if guard.depth and guard.owner != me:",
-        "    raise StoreBusyError(WHERE)",
-        # From the check on no other thread has a turn and no signal is handled: the end gives back all of it.
-        "guard.owner = me",
-        "guard.depth += 1",
         "try:",
-        "    if watching:",
-        "        watched.append(here)",
-        "    error = invoke(store._context(), function, s.address, WORDS, s.trap_address)",
-        "except ValueError:",
-        "    raise closed(WHERE) from None",
-        "finally:",
-        "    guard.depth -= 1",
-        "    if watching:",
-        "        watched.remove(here)",
-        "if lent or native_lends():",
-        "    try:",
-        "        moved(context_of())",
-        "    except ViewEscapedError:",
-        "        if error is None and not s.trap[0]:",  # else what ended the call says more
-        "            raise",
+        "    context = guard.context",
+        "    if not context:",
+        "        raise closed(WHERE)",
+    )
+    if returned:
+        # Rooted by the first thing that is done with them, with all that it needs made before: a raw reference is no
+        # root, and whatever runs in between can let the guest's collector take what it is to.
+        places = ", ".join(each[2:-1] for each in returned)
+        source.add(
+            f"    returned = new_roots({len(returned)})",
+            f"    raws = map(s.I.__getitem__, ({places},))",
+            "    roots = map(from_raw, repeat(context), raws, returned[1])",
+        )
+    if passed:
+        source.add(
+            "    passed = make_roots(context, references)",
+            "    passing = raws_of(context, passed, references)",
+        )
+        source.add(
+            *(f"    s.{item(slot.index, 'I')} = passing[{position}]" for position, slot in enumerate(passed))
+        )
+    source.add("    error = invoke(context, function, s.address, WORDS, s.trap_address)")
+    if returned:
+        source.add(
+            "    if error is None and not s.trap[0]:",
+            "        any(roots)",  # makes all of them: from_raw returns None
+            f"        rooted = objects_of(context, returned, ({', '.join(f's.{each}' for each in returned)},))",
+        )
+    source.add("finally:")
+    if native_guard:
+        source.add("    here.used = used", "    entered = None")
+    else:
+        # Without a call, so that no signal can come in between.
+        source.add(
+            "    guard.depth -= 1",
+            "    here.used = used",
+            "    if first:",
+            "        del claim[0]",
+        )
+    if passed:
+        source.add("    unroot(context, passed)")
+    source.add("if here.held:", "    release(used)")
+    source.add(
         "if error is not None or s.trap[0]:",
         "    pointer = s.trap[0]",
         "    s.trap[0] = 0",
@@ -85,7 +110,7 @@ def _load_result(source: Source, position: int, slot: Slot) -> None:
     elif code == "bool":
         source.add(f"{name} = s.{item(slot.index, 'I')} != 0")
     elif code == "externref":
-        source.add(f"{name} = externref_from_raw(context, s.{item(slot.index, 'I')})")
+        source.add(f"{name} = rooted.pop()")
     else:
         memory = "None" if code in ("duration", "enum") else "memory"
         source.add(f"{name} = {source.name('load', type_.load_value)}({memory}, {words(slot, 's')})")

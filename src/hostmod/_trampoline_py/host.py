@@ -5,16 +5,16 @@ from __future__ import annotations
 import ctypes
 import functools
 import operator
-import sys
 import threading
+import weakref
 from collections.abc import Callable
 from types import MethodType
 from typing import Any
 
 from hostmod import _wasmtime
 from hostmod._generated import compile_source
-from hostmod._trampoline_py.ending import end_again, end_call
-from hostmod._trampoline_py.frames import FREE, Frame
+from hostmod._trampoline_py.ending import end_call, end_plain, end_raised
+from hostmod._trampoline_py.frames import Frame
 from hostmod._trampoline_py.host_source import render_host
 from hostmod._trampoline_py.locators import FixedLocator, Locator
 from hostmod._trampoline_py.memory import CallMemory, FixedCallMemory, raw_caller
@@ -27,7 +27,9 @@ from hostmod._trampoline_py.values import (
     plain_tuple,
     put_words,
 )
+from hostmod._wasmtime import references
 from hostmod._wasmtime.signals import uninterruptible_entry
+from hostmod._wasmtime.views import Views
 from hostmod.errors import ConversionError, SegmentationFault, ViewEscapedError, as_errno
 from hostmod.plan import Plan
 from hostmod.types.pointer import Pointer
@@ -43,7 +45,6 @@ _NAMES: dict[str, Any] = {
     "Caller": Caller,
     "ConversionError": ConversionError,
     "Duration": Duration,
-    "FREE": FREE,
     "Pointer": Pointer,
     "SPARES": _wasmtime.spares,
     "SPARE_TEXT": _wasmtime.SPARE_TEXT,
@@ -56,25 +57,25 @@ _NAMES: dict[str, Any] = {
     "bad_value": bad_value,
     "caller_context": _wasmtime.caller_context,
     "data_size": _wasmtime.prepared_data_size,
-    "end_again": end_again,
+    "Views": Views,
     "end_call": end_call,
+    "end_plain": end_plain,
+    "end_raised": end_raised,
     "export_get": _wasmtime.prepared_export_get,
-    "externref_from_raw": _wasmtime.externref_from_raw,
-    "externrefs_to_raw": _wasmtime.externrefs_to_raw,
+    "hold_raws": references.hold_raws,
+    "here": _wasmtime.stack.here,
     "get_ident": threading.get_ident,
     "index": operator.index,
     "invalid_string": invalid_string,
-    "lent": _wasmtime.lent,
-    "moved": _wasmtime.moved,
     "new": object.__new__,
     "partial": functools.partial,
     "plain_tuple": plain_tuple,
     "put_words": put_words,
     "raised": _wasmtime.raised,
     "raw_caller": raw_caller,
-    "refcount": sys.getrefcount,
+    "ref": weakref.ref,
+    "root_all": references.from_raws,
     "trap": _wasmtime.trap,
-    "watched": _wasmtime.watched,
 }
 """What the generated code calls."""
 

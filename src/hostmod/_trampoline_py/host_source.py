@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from hostmod._trampoline_py.source import Source, guarded, item, store_values, words
@@ -31,30 +30,33 @@ def render_host(plan: Plan, fixed_memory: bool = False) -> tuple[str, dict[str, 
 
     source.add("def trampoline(env, caller, stack, count):", "    try:")
     source.depth = 2
-    source.add("if watched:", "    moved(caller_context(caller))")
+    source.add("here.used = stack")
     source.add("try:", "    f = frames[stack]", "except KeyError:", "    f = new_frame(stack)")
     if references:
-        source.add("context = caller_context(caller)")
+        source.add("references = None", "context = caller_context(caller)")
+        _root_params(source, plan)
     if reads or memory:
         source.add("if caller != f.caller:", "    f.called_by(caller)")
     if reads:
         if fixed_memory:
-            source.add("locator.locate(f)")
+            source.add("window = locator.locate(f)")
         else:
             source.add(
                 "if not export_get(f.caller_argument, f.name_argument, f.length_argument, f.item_argument):",
                 "    raise locator.missing()",
                 "key = f.item.tobytes()",
-                "if key != f.key or f.size != data_size(f.context_argument, f.memory_argument):",
-                "    f.adopt(key)",
+                "window = f.window",
+                "if key != f.key or window.size != data_size(f.context_argument, f.memory_argument):",
+                "    window = f.adopt(key)",
             )
-        source.add("size = f.size")
+        source.add("size = window.size")
     if memory:
         source.add(
             "memory = new(CallMemory)",
             "memory._owner = get_ident()",
             "memory._frame = f",
             f"memory._found = {reads}",
+            "memory._views = None",
         )
     source.add(
         *(
@@ -63,17 +65,29 @@ def render_host(plan: Plan, fixed_memory: bool = False) -> tuple[str, dict[str, 
             if slot.type.code in ("bytes", "array", "caller")
         )
     )
+    if views:
+        # What Views does, without the cost of its calls, but for a memory that can move.
+        source.add(
+            "views = root = None",
+            "if window.moves:",
+            "    views = Views(window)",
+            "    root = views.root",
+            "else:",
+            "    array = window.exporter.from_address(window.base)",
+            "    array.keeper = window.keeper",
+            "    alive = ref(array)",
+            "    root = memoryview(array).cast('B')",
+            "    array = None",
+        )
     cleanup = bool(memory or views or caller_slots)
     if cleanup:
         source.add("try:")
         source.depth += 1
-    if views:
-        source.add("lent[stack] = f")
     users = False
     for position, slot in enumerate(plan.params):
         if users and _reads_memory(slot):
             # Code of the user's has run since the memory was looked at: it may have let the guest grow it.
-            source.add("locator.locate(f)", "size = f.size")
+            source.add("window = locator.locate(f)", "size = window.size")
         _load_param(source, position, slot, where, memory)
         users = users or slot.type.code == ""
     arguments = ", ".join(f"p{position}" for position in range(len(plan.params)))
@@ -102,12 +116,21 @@ def render_host(plan: Plan, fixed_memory: bool = False) -> tuple[str, dict[str, 
         source.add(f"result = env[0]({arguments})")
         _store_results(source, plan, "f")
     if cleanup:
+        source.add(*_ending(plan, memory, views, where, False))
         source.depth -= 1
-        ends = _ending(plan, memory, views, where)
-        source.add("except BaseException as error:")
-        source.add(*("    " + line for line in ends("error")), "    raise")
-        source.add("else:")
-        source.add(*("    " + line for line in ends("None")))
+        # Also where a signal has come in between: ending can be done again.
+        source.add(
+            "except BaseException:",
+            *("    " + line for line in _ending(plan, memory, views, where, True)),
+            "    raise",
+        )
+    returned = [slot for slot in plan.results if slot.type.code == "externref"]
+    if returned:
+        # The last thing that is done, since a raw reference is no root.
+        source.add("if references is not None:", "    raws = hold_raws(context, references)")
+        source.add(
+            *(f"    f.{item(slot.index, 'I')} = raws[{position}]" for position, slot in enumerate(returned))
+        )
     source.add("return 0")
     source.depth = 1
     source.add(
@@ -129,74 +152,63 @@ def render_host(plan: Plan, fixed_memory: bool = False) -> tuple[str, dict[str, 
     return source.text, source.names
 
 
-def _ending(plan: Plan, memory: bool, views: list[Slot], where: str) -> Callable[[str], list[str]]:
-    """Lines that end what a call lent; `error` is the name of what it raised, or None.
+def _ending(plan: Plan, memory: bool, views: list[Slot], where: str, raised: bool) -> list[str]:
+    """Lines that end what a call handed out.
 
-    First what ends it for good, which no signal can come in between, since nothing is called; then the slow part, if
-    there is one, and again if a signal does come in between.
+    First what ends it for good, which no signal can come in between, since nothing is called; then the views, and again
+    if a signal does come in between.
     """
     callers = [f"p{at}" for at, slot in enumerate(plan.params) if slot.type.code == "caller"]
-    returned = [
-        "result",
-        *(f"r{at}" for at in range(len(plan.results)) if plan.is_tuple),
-        *(["words"] if memory else ()),
-    ]
-    lent = [f"p{at}" for at, slot in enumerate(plan.params) if slot.type.code in ("bytes", "array")]
-
-    def lines(error: str) -> list[str]:
-        raised = error != "None"
-        found: list[str] = []
-        if memory:
-            found.append("memory._frame = None")
-        for name in callers:
-            found += [f"if {name} is not None:", f"    {name}._make = None"]
-        if not raised and plan.results:  # what was returned may show memory
-            found.append(f"{' = '.join(returned)} = None")
-        if raised and lent:
-            found.append(f"views = ({', '.join(lent)},)")
-        if lent:
-            found.append(f"{' = '.join(lent)} = None")
-        if memory:
-            found += ["shown = stack in lent", "if shown:", "    del lent[stack]"]
-        elif views:
-            found += ["if stack in lent:", "    del lent[stack]"] if raised else ["del lent[stack]"]
-        conditions: list[str] = []
-        shown = "refcount(f.buffer) > FREE or refcount(f.whole) > FREE"
-        if raised and (memory or views):
-            conditions.append("shown" if memory else "True")
-        elif memory:
-            conditions.append(f"shown and (f.outlived or {shown})")
-        elif views:
-            conditions.append(shown)
-        conditions += [
-            f"{name} is not None and {name}._made is not None" if raised else f"{name}._made is not None"
-            for name in callers
-        ]
-        arguments = ", ".join(
-            (
-                "f",
-                where,
-                error,
-                "views" if raised and lent else "()",
-                f"({', '.join(callers)},)" if callers else "()",
-            )
-        )
-        found += [
-            "try:",
-            *(
-                [f"    end_call({arguments})"]
-                if "True" in conditions
-                else [f"    if {' or '.join(conditions)}:", f"        end_call({arguments})"]
-            ),
-            "except ViewEscapedError:",
-            "    raise",
-            "except BaseException as interrupt:",
-            f"    end_again(interrupt, {arguments})",
-            "    raise",
-        ]
-        return found
-
+    lines: list[str] = []
+    if memory:
+        lines.append("memory._frame = None")
+    for name in callers:
+        lines += [f"if {name} is not None:", f"    {name}._make = None"]
+    handed = [f"p{at}" for at, slot in enumerate(plan.params) if slot.type.code in ("bytes", "array")]
+    if not raised and plan.results:  # what was returned may show memory
+        handed.append("result")
+        handed += [f"r{at}" for at in range(len(plan.results)) if plan.is_tuple]
+        handed += ["words"] if memory else []
+    shown_here = [f"p{at}" for at, slot in enumerate(plan.params) if slot.type.code in ("bytes", "array")]
+    if views and raised:
+        lines.append(f"end_plain(({', '.join(shown_here)},), root, views)")
+    elif views:
+        for name in shown_here:
+            lines += ["try:", f"    {name}.release()", "except BufferError:", "    pass"]
+    if handed:
+        lines.append(f"{' = '.join(handed)} = None")
+    if views:
+        if not raised:
+            lines += [
+                "if views is None:",
+                "    root.release()",
+                "    if alive() is not None:",
+                f"        raise ViewEscapedError({where})",
+                "elif not views.end():",
+                f"    raise ViewEscapedError({where})",
+            ]
+        if not callers:
+            return lines
+    shown = "memory._views" if memory else "None"
+    ended = f"({', '.join(callers)},)" if callers else "()"
+    if raised:
+        lines.append(f"end_raised({shown}, {ended}, {where})")
+    else:
+        conditions = [f"{shown} is not None"] if memory else []
+        conditions += [f"{name}._made is not None" for name in callers]
+        lines += [f"if {' or '.join(conditions)}:", f"    end_call({shown}, {ended}, {where}, False)"]
     return lines
+
+
+def _root_params(source: Source, plan: Plan) -> None:
+    """Add the lines that root the references among the parameters, before any other object is made.
+
+    A raw reference is no root: whatever is made can run Python's collector, which can run a finalizer, which can let
+    the guest's collector take what the reference is to.
+    """
+    raws = [f"f.{item(slot.index, 'I')}" for slot in plan.params if slot.type.code == "externref"]
+    if raws:
+        source.add(f"rooted = root_all(context, ({', '.join(raws)},))")
 
 
 def _load_param(source: Source, position: int, slot: Slot, where: str, memory: bool) -> None:
@@ -225,7 +237,7 @@ def _load_param(source: Source, position: int, slot: Slot, where: str, memory: b
             f"{name}.type = {source.name('type', type_.element)}",
         )
     elif code == "externref":
-        source.add(f"{name} = externref_from_raw(context, f.{item(slot.index, 'I')})")
+        source.add(f"{name} = rooted.pop()")
     elif code == "caller":
         source.add(f"{name} = Caller(memory, partial(raw_caller, memory))")
     elif code in ("string", "bytes", "array"):
@@ -240,13 +252,19 @@ def _load_param(source: Source, position: int, slot: Slot, where: str, memory: b
             policy = "" if type_.errors == "strict" else f", {type_.errors!r}"
             source.add(
                 "try:",
-                f"    {name} = str(f.window[o : o + n], 'utf-8'{policy})",
+                f"    {name} = str(window.view[o : o + n], 'utf-8'{policy})",
                 "except UnicodeDecodeError as error:",
-                "    raise invalid_string(o, f.window[o : o + n], error) from None",
+                "    raise invalid_string(o, window.view[o : o + n], error) from None",
             )
         else:
             cast = f".cast({type_.format!r})" if type_.format != "B" else ""
-            source.add(f"{name} = {'memory.view(o, n)' if memory else 'f.window[o : o + n]'}{cast}")
+            source.add(
+                f"{name} = memory._elements(o, n, {type_.format!r})"
+                if memory
+                else f"{name} = root[o : o + n]{cast}"
+            )
+            if not memory:
+                source.add("if views is not None:", f"    views.add({name})")
     else:
         _load_guarded(
             source,

@@ -8,6 +8,7 @@ from typing import Any
 
 from hostmod import _wasmtime
 from hostmod._trampoline_py.frames import NOTHING, OTHER_STORE, Frame, no_memory
+from hostmod._wasmtime.views import Window
 from hostmod.errors import MemoryAccessError
 
 
@@ -23,17 +24,19 @@ class Locator:
         self.name_argument = _wasmtime.bytes_argument(data)
         self.length_argument = _wasmtime.address_argument(len(data))
 
-    def locate(self, frame: Frame) -> None:
-        """Bring `frame` up to date; MemoryAccessError if there is no such memory."""
+    def locate(self, frame: Frame) -> Window:
+        """Return the window on the memory, by which `frame` is up to date; MemoryAccessError if there is none."""
         if not _wasmtime.prepared_export_get(
             frame.caller_argument, self.name_argument, self.length_argument, frame.item_argument
         ):
             raise self.missing()
         key = frame.item.tobytes()
-        if key != frame.key or frame.size != _wasmtime.prepared_data_size(
+        window = frame.window
+        if key == frame.key and window.size == _wasmtime.prepared_data_size(
             frame.context_argument, frame.memory_argument
         ):
-            frame.adopt(key)
+            return window
+        return frame.adopt(key)
 
     def missing(self) -> MemoryAccessError:
         """The error for a guest that exports no such thing."""
@@ -51,11 +54,11 @@ class FixedLocator(Locator):
         extern = memory._as_extern()
         self._item = ctypes.string_at(ctypes.addressof(extern), _wasmtime.EXTERN_SIZE)
 
-    def locate(self, frame: Frame) -> None:
+    def locate(self, frame: Frame) -> Window:
         if _wasmtime.caller_context(frame.caller) != self._context():
             raise no_memory(self.where, self.name, OTHER_STORE)
         if frame.key != self._item:
             frame.item[:] = self._item
-        elif frame.size == _wasmtime.prepared_data_size(frame.context_argument, frame.memory_argument):
-            return
-        frame.adopt(self._item)
+        elif frame.window.size == _wasmtime.prepared_data_size(frame.context_argument, frame.memory_argument):
+            return frame.window
+        return frame.adopt(self._item)

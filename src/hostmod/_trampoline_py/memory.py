@@ -7,12 +7,13 @@ from typing import Any, NoReturn
 
 from hostmod import _wasmtime
 from hostmod._trampoline_py.frames import Frame
+from hostmod._wasmtime.stack import here
+from hostmod._wasmtime.views import Views, Window, nested
 from hostmod.errors import StaleMemoryError, StoreBusyError
 from hostmod.memory import Memory
 
 _export_get = _wasmtime.prepared_export_get
 _data_size = _wasmtime.prepared_data_size
-_lent = _wasmtime.lent
 
 
 def not_copied(memory: Memory, protocol: object) -> NoReturn:
@@ -25,14 +26,15 @@ class CallMemory(Memory):
 
     `_frame` is the call's, and None after it; `_found` says that this call has looked the memory up. Which memory that
     is cannot change in the middle of a call. Its size can, and its address with the size. `_owner` is the call's
-    thread: in any other, the call may end between two lines of what follows.
+    thread: in any other, the call may end between two lines of what follows. `_views` is what the call has handed out.
     """
 
-    __slots__ = ("_found", "_frame", "_owner")
+    __slots__ = ("_found", "_frame", "_owner", "_views")
 
     _found: bool
     _frame: Frame | None
     _owner: int
+    _views: Views | None
 
     __reduce_ex__ = not_copied
 
@@ -52,32 +54,44 @@ class CallMemory(Memory):
             )
         return frame
 
-    def _window(self) -> memoryview:
+    def _through(self) -> Window:
+        """Return the window on the memory at its present size."""
         # As _of_call says, without the cost of its call.
         frame = self._frame
         if frame is None or self._owner != get_ident():
             frame = self._of_call()
         if self._found:
-            if frame.size != _data_size(frame.context_argument, frame.memory_argument):
-                frame.adopt(frame.key)
-            return frame.window
+            window = frame.window
+            if window.size != _data_size(frame.context_argument, frame.memory_argument):
+                window = frame.adopt(frame.key)
+            return window
         # What Locator.locate does, without the cost of its call.
         if not _export_get(
             frame.caller_argument, frame.name_argument, frame.length_argument, frame.item_argument
         ):
             raise frame.locator.missing()
         key = frame.item.tobytes()
-        if key != frame.key or frame.size != _data_size(frame.context_argument, frame.memory_argument):
-            frame.adopt(key)
+        window = frame.window
+        if key != frame.key or window.size != _data_size(frame.context_argument, frame.memory_argument):
+            window = frame.adopt(key)
         self._found = True
-        return frame.window
+        return window
+
+    def _window(self) -> memoryview:
+        return self._through().view
 
     def view(self, offset: int, length: int) -> memoryview:
+        return self._elements(offset, length, "B")
+
+    def _elements(self, offset: int, length: int, format: str, /) -> memoryview:
         end = self.end(offset, length)
-        frame = self._frame
-        assert frame is not None  # end() has looked
-        _lent[frame.address] = frame
-        return frame.window[offset:end]
+        views = self._views
+        if views is None or views.ended:
+            window = self._through()
+            if window.moves and self._frame is not None and here.used != self._frame.address:
+                raise nested()
+            views = self._views = Views(window, views)
+        return views.view(end - length, end, format)
 
 
 class FixedCallMemory(CallMemory):
@@ -85,12 +99,12 @@ class FixedCallMemory(CallMemory):
 
     __slots__ = ()
 
-    def _window(self) -> memoryview:
+    def _through(self) -> Window:
         if not self._found:
             frame = self._of_call()
             frame.locator.locate(frame)
             self._found = True
-        return super()._window()
+        return super()._through()
 
 
 def raw_caller(memory: CallMemory) -> Any:

@@ -97,11 +97,8 @@ def store_values(source: Source, slots: Sequence[Slot], names: Sequence[str], wh
             guarded(source, [f"words = {store}(memory, {name})"], where, here, name, passing)
             source.add(f"put_words({frame}, {where}, {here}, words)", "del words")  # they may be views
     if references:
-        # Made last and together: making a reference may collect those that nothing holds yet.
-        values = "".join(f"{name}, " for _, name in references)
-        source.add(f"raws = externrefs_to_raw(context, ({values}))")
-        for position, (slot, _) in enumerate(references):
-            source.add(f"{frame}.{item(slot.index, 'I')} = raws[{position}]")
+        # Made last and together, by whoever called this: a raw reference is no root.
+        source.add(f"references = ({''.join(f'{name}, ' for _, name in references)})")
 
 
 def guarded(

@@ -1,11 +1,12 @@
-"""The one place that knows wasmtime-py's private C structures: a file for each thing of wasmtime's, and this its face.
+"""The one place that knows wasmtime-py's private C structures: a file for each thing of wasmtime's.
 
 It reaches wasmtime's C API through the library that wasmtime-py has loaded. Importing it makes wasmtime-py's own ways
-into a guest do what hostmod's do (`entries`), and makes its ways to change a store safe (`changes`).
+into a store do what hostmod's do (`patches`).
 """
 
-from hostmod._wasmtime import changes
-from hostmod._wasmtime.entries import entries_raise_original
+from hostmod._wasmtime import patches, stack, store, views
+from hostmod._wasmtime.engine import fitting
+from hostmod._wasmtime.handlers import check as check_handlers
 from hostmod._wasmtime.instances import export_of, exports_in_order, instantiate, new_store
 from hostmod._wasmtime.library import (
     CALLBACK,
@@ -24,18 +25,10 @@ from hostmod._wasmtime.library import (
 )
 from hostmod._wasmtime.linkers import define_callback, linker_address, wasmtime_error
 from hostmod._wasmtime.modules import CoreTypes, Extern, Import, core_names, exports_of, imports_of
-from hostmod._wasmtime.moving import lends, lent, moved, watched
-from hostmod._wasmtime.references import externref_from_raw, externrefs_to_raw
+from hostmod._wasmtime.references import externref_from_raw
+from hostmod._wasmtime.selftest import verify
 from hostmod._wasmtime.signatures import core_name, function_type, type_address
-from hostmod._wasmtime.stores import (
-    context_address,
-    engine_of,
-    guard_of,
-    hold_store,
-    open_context,
-    owns,
-    raw_caller,
-)
+from hostmod._wasmtime.store import context_of, engine_of, guard_of, owns, raw_caller
 from hostmod._wasmtime.structures import (
     EXTERN_MEMORY,
     EXTERN_OF,
@@ -47,8 +40,7 @@ from hostmod._wasmtime.structures import (
     size_of,
 )
 from hostmod._wasmtime.traps import SPARE_MESSAGE, SPARE_TEXT, failure, raised, reraise, spares, trap
-from hostmod._wasmtime.views import array_at, release_views
-from hostmod._wasmtime.windows import Window
+from hostmod._wasmtime.views import array_at
 
 __all__ = [
     "CALLBACK",
@@ -63,54 +55,50 @@ __all__ = [
     "CoreTypes",
     "Extern",
     "Import",
-    "Window",
     "address_argument",
     "addresses",
     "array_at",
     "bytes_argument",
     "caller_context",
     "caller_export_get",
-    "changes",
-    "context_address",
+    "check_handlers",
+    "context_of",
     "core_name",
     "core_names",
     "define_callback",
     "engine_of",
-    "entries_raise_original",
     "export_of",
     "exports_in_order",
     "exports_of",
     "extern_delete",
     "externref_from_raw",
-    "externrefs_to_raw",
     "failure",
+    "fitting",
     "func_call_unchecked",
     "func_call_unchecked_held",
     "function_type",
     "guard_of",
-    "hold_store",
     "imports_of",
     "instantiate",
-    "lends",
-    "lent",
     "linker_address",
     "memory_data",
     "memory_data_size",
     "memory_identity",
-    "moved",
     "new_store",
-    "open_context",
     "owns",
+    "patches",
     "prepared_data_size",
     "prepared_export_get",
     "raised",
     "raw_caller",
-    "release_views",
     "reraise",
     "size_of",
     "spares",
+    "stack",
+    "store",
     "trap",
     "type_address",
+    "verify",
+    "views",
     "wasmtime_error",
-    "watched",
 ]

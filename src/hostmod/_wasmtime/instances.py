@@ -6,7 +6,6 @@ import ctypes
 import functools
 from collections.abc import Iterator
 from itertools import count
-from threading import get_ident
 from typing import Any
 
 import wasmtime
@@ -14,8 +13,6 @@ from wasmtime import _ffi as ffi
 from wasmtime._extern import wrap_extern
 
 from hostmod._wasmtime import library
-from hostmod._wasmtime.stores import guard_of
-from hostmod.errors import StoreBusyError
 
 _FUNCTION: Any = ffi.WASMTIME_EXTERN_FUNC.value
 _function = wasmtime.Func._from_raw
@@ -61,7 +58,6 @@ def export_of(store: Any, instance: wasmtime.Instance, name: str) -> Any:
     """
     data = name.encode()
     item = ffi.wasmtime_extern_t()
-    check_thread(store)
     if not library.instance_export_get(
         store._context(), ctypes.addressof(instance._instance), data, len(data), ctypes.addressof(item)
     ):
@@ -77,7 +73,6 @@ def exports_in_order(store: Any, instance: wasmtime.Instance) -> Iterator[tuple[
     name, length = ctypes.c_void_p(), ctypes.c_size_t()
     for index in count():
         item = ffi.wasmtime_extern_t()
-        check_thread(store)
         if not library.instance_export_nth(
             store._context(),
             ctypes.addressof(instance._instance),
@@ -88,10 +83,3 @@ def exports_in_order(store: Any, instance: wasmtime.Instance) -> Iterator[tuple[
         ):
             return
         yield ctypes.string_at(name.value or 0, length.value).decode(), wrap_extern(item)
-
-
-def check_thread(store: Any) -> None:
-    """Raise StoreBusyError if another thread is inside a store."""
-    guard = guard_of(store)
-    if guard.depth and guard.owner != get_ident():
-        raise StoreBusyError("Instance.exports")

@@ -11,7 +11,10 @@ from typing import Any
 
 from wasmtime import _ffi as ffi
 
-_handle: int = ffi.dll._handle  # pyright: ignore[reportAttributeAccessIssue]  # ctypes' CDLL has it, typeshed says so
+dll: Any = ffi.dll
+"""The library as wasmtime-py uses it: its functions have the arguments that wasmtime-py has declared."""
+
+_handle: int = dll._handle
 _keeping = ctypes.PyDLL("wasmtime, GIL held", handle=_handle)
 _releasing = ctypes.CDLL("wasmtime, GIL released", handle=_handle)
 
@@ -20,10 +23,23 @@ _size = ctypes.c_size_t
 _word = ctypes.c_void_p  # a size_t argument: of the same width, and converted in a third of the time
 
 
+missing: list[str] = []
+"""Names of functions that this wasmtime has not: `selftest` says so when hostmod is first used."""
+
+declared: dict[str, tuple[Any, ...]] = {}
+"""What each function is called with, by its name: to be compared with what wasmtime-py declares."""
+
+
 def _function(library: ctypes.CDLL, name: str, result: Any, *arguments: Any) -> Any:
-    function = library[name]
+    try:
+        function = library[name]
+    except AttributeError:
+        missing.append(name)
+        return None
     function.restype = result
-    function.argtypes = arguments
+    if arguments:
+        function.argtypes = arguments
+        declared[name] = (result, *arguments)
     return function
 
 
@@ -54,6 +70,7 @@ instance_export_nth = _function(
 )
 memory_data = _function(_keeping, "wasmtime_memory_data", _pointer, _pointer, _pointer)
 memory_data_size = _function(_keeping, "wasmtime_memory_data_size", _size, _pointer, _pointer)
+memory_type = _function(_keeping, "wasmtime_memory_type", _pointer, _pointer, _pointer)
 
 address_argument = _pointer.from_param
 bytes_argument = ctypes.c_char_p.from_param
@@ -62,9 +79,7 @@ bytes_argument = ctypes.c_char_p.from_param
 
 def _prepared(name: str, result: Any) -> Any:
     """A function that takes no arguments but those: one that converts for itself takes half as long again."""
-    function = ctypes.PyDLL("wasmtime, prepared", handle=_handle)[name]
-    function.restype = result
-    return function
+    return _function(ctypes.PyDLL("wasmtime, prepared", handle=_handle), name, result)
 
 
 prepared_export_get = _prepared("wasmtime_caller_export_get", ctypes.c_bool)
@@ -99,7 +114,17 @@ externref_from_raw = _function(
     _keeping, "wasmtime_externref_from_raw", None, _pointer, ctypes.c_uint32, _pointer
 )
 externref_to_raw = _function(_keeping, "wasmtime_externref_to_raw", ctypes.c_uint32, _pointer, _pointer)
-externref_unroot = _function(_keeping, "wasmtime_externref_unroot", None, _pointer)
+if len(dll.wasmtime_externref_unroot.argtypes or ()) == 2:  # as wasmtime-py has declared it
+    UNROOTS_IN_CONTEXT = True
+    externref_unroot = _function(_keeping, "wasmtime_externref_unroot", None, _pointer, _pointer)
+else:  # 38 and later
+    UNROOTS_IN_CONTEXT = False
+    _unroot = _function(_keeping, "wasmtime_externref_unroot", None, _pointer)
+
+    def externref_unroot(context: int, address: int) -> None:
+        """Let go of a wasmtime_externref_t."""
+        _unroot(address)
+
 
 CALLBACK = ctypes.CFUNCTYPE(_size, ctypes.py_object, _pointer, _pointer, _size)
 """wasmtime_func_unchecked_callback_t, with the environment taken as the Python object it is. Source: func.h."""
@@ -115,6 +140,12 @@ def addresses() -> dict[str, int]:
         "wasmtime_extern_delete",
         "wasmtime_func_call_unchecked",
         "wasmtime_trap_new",
+        "wasmtime_externref_from_raw",
+        "wasmtime_externref_to_raw",
+        "wasmtime_externref_unroot",
         "wasmtime_linker_define_func_unchecked",
     )
-    return {name: ctypes.cast(_keeping[name], _pointer).value or 0 for name in names}
+    found = {name: ctypes.cast(_keeping[name], _pointer).value or 0 for name in names}
+    if UNROOTS_IN_CONTEXT:
+        found["wasmtime_externref_unroot in a context"] = found["wasmtime_externref_unroot"]
+    return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -11,6 +12,10 @@ from hostmod._wasmtime.signatures import core_name
 
 CoreTypes = tuple[tuple[str, ...], tuple[str, ...]]
 """The core types of a function's parameters, and of its results."""
+
+
+_one_at_a_time = threading.RLock()
+"""wasmtime works a function type's parameters out when they are first asked for: two threads must not do so at once."""
 
 
 class Extern:
@@ -29,7 +34,8 @@ class Extern:
         """wasmtime-py's type of it."""
         found = self._type
         if found is None:
-            found = self._type = self._raw.type
+            with _one_at_a_time:
+                found = self._type = self._raw.type
         return found
 
     @property
@@ -42,7 +48,8 @@ class Extern:
         """The core types of a function."""
         found = self._core_types
         if found is None:
-            found = self._core_types = core_names(self.type.params), core_names(self.type.results)
+            with _one_at_a_time:
+                found = self._core_types = core_names(self.type.params), core_names(self.type.results)
         return found
 
 

@@ -1,68 +1,148 @@
 """References from guests to Python objects: externref.
 
 Objects are interned where wasmtime-py interns its own, so that a reference made by one side is read by the other, and
-both are dropped by the store's collector.
+both are dropped by the store's collector. A raw reference, as it stands in a call's slots, is no root: another object
+may take its place as soon as the store collects, which any Python code can bring about. So raws are rooted before
+anything else is done, and made last.
 """
 
 from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
+from itertools import repeat
+from typing import Any
 
 from wasmtime import _ffi as ffi
 from wasmtime import _value as wasmtime_value
 
 from hostmod._wasmtime import library
+from hostmod._wasmtime.stack import here
 from hostmod.errors import ConversionError, InternalError
+
+ROOT_SIZE = ctypes.sizeof(ffi.wasmtime_externref_t)
+
+_types: dict[int, Any] = {}
+
+
+def _roots(count: int) -> tuple[Any, list[int]]:
+    """Make room for some wasmtime_externref_t; returns what keeps it and their addresses."""
+    type_ = _types.get(count)
+    if type_ is None:
+        type_ = _types[count] = (
+            ffi.wasmtime_externref_t * count
+        )  # one for each number of references in a signature
+    array = type_()
+    first = ctypes.addressof(array)
+    return array, [first + index * ROOT_SIZE for index in range(count)]
+
+
+Roots = tuple[Any, list[int]]
+"""What keeps some wasmtime_externref_t, and the address of each."""
+
+
+def new_roots(count: int) -> Roots:
+    """Make room for some roots, all null."""
+    return _roots(count)
+
+
+def unroot(context: int, roots: Roots | None) -> None:
+    """Let go of roots; of none if there are none."""
+    if roots is not None:
+        for address in roots[1]:
+            library.externref_unroot(context, address)
+
+
+def from_raws(context: int, raws: Sequence[int]) -> list[object]:
+    """Return the objects behind raw references of a store, the last first; None for null. Errors as in `objects_of`."""
+    roots = _roots(len(raws))
+    list(map(library.externref_from_raw, repeat(context), raws, roots[1]))
+    return objects_of(context, roots, raws)
+
+
+def objects_of(context: int, roots: Roots, raws: Sequence[int]) -> list[object]:
+    """Return the objects behind roots, which go; the last first, and None where the raw reference was null.
+
+    Raises:
+        ConversionError: one is none of a host's making: what ``extern.convert_any`` makes of a number or a struct.
+    """
+    try:
+        found = [
+            rooted_object(context, address) if raw else None
+            for raw, address in zip(raws, roots[1], strict=True)
+        ]
+    finally:
+        unroot(context, roots)
+    found.reverse()
+    return found
+
+
+def rooted_object(context: int, address: int) -> object:
+    """Return the object behind a rooted reference that is not null."""
+    handle = library.externref_data(context, address)
+    if not handle:
+        raise ConversionError(
+            "ExternRef",
+            "a reference that the guest made of a value of its own",
+            "one to an object that the host gave it, or null",
+        )
+    return wasmtime_value._unintern(handle)
 
 
 def externref_from_raw(context: int, raw: int) -> object:
-    """Return the object behind a raw externref of a store; None for null.
+    """Return the object behind one raw reference; errors as in `from_raws`."""
+    return from_raws(context, (raw,))[0] if raw else None
 
-    Raises:
-        ConversionError: it is none of a host's making: what ``extern.convert_any`` makes of a number or a struct.
-    """
-    if raw == 0:
-        return None
-    slot = ffi.wasmtime_externref_t()
-    address = ctypes.addressof(slot)
-    library.externref_from_raw(context, raw, address)
+
+def make_root(context: int, value: object, address: int) -> None:
+    """Make a rooted reference to an object, in a wasmtime_externref_t that is all zeros; None leaves it null."""
+    if value is None:
+        return
+    handle = wasmtime_value._intern(value)
+    if not library.externref_new(context, handle, wasmtime_value._externref_finalizer, address):
+        raise InternalError("wasmtime_externref_new made no reference: the store's GC heap is exhausted")
+
+
+def make_roots(context: int, values: Sequence[object]) -> Roots:
+    """Make roots of objects."""
+    roots = _roots(len(values))
     try:
-        handle = library.externref_data(context, address)
-        if not handle:
-            raise ConversionError(
-                "ExternRef",
-                "a reference that the guest made of a value of its own",
-                "one to an object that the host gave it, or null",
-            )
-        return wasmtime_value._unintern(handle)
-    finally:
-        library.externref_unroot(address)
+        for value, address in zip(values, roots[1], strict=True):
+            make_root(context, value, address)
+    except BaseException:
+        unroot(context, roots)
+        raise
+    return roots
 
 
-def externrefs_to_raw(context: int, values: Sequence[object]) -> list[int]:
-    """Make raw externrefs of objects, 0 for None.
+def raws_of(context: int, roots: Roots, values: Sequence[object]) -> list[int]:
+    """Return the raw references of the roots of these objects, 0 for None."""
+    return [
+        0 if value is None else int(library.externref_to_raw(context, address))
+        for value, address in zip(values, roots[1], strict=True)
+    ]
 
-    All of them at once: each stays rooted until the last is made, since making one may collect what no root holds.
+
+def hold_raws(context: int, values: Sequence[object]) -> list[int]:
+    """Return raw references of what a host function returns, for the pure backend.
+
+    Their roots are held until the guest has returned, so that no Python code in between can bring about that they are
+    collected: with the place on the stack of the call that returns them, which is below that of the guest's.
     """
-    slots: list[int] = []
-    keep = []
-    try:
-        for value in values:
-            slot = ffi.wasmtime_externref_t()
-            keep.append(slot)
-            if value is None:
-                slots.append(0)
-                continue
-            address = ctypes.addressof(slot)
-            handle = wasmtime_value._intern(value)
-            if not library.externref_new(context, handle, wasmtime_value._externref_finalizer, address):
-                raise InternalError(
-                    "wasmtime_externref_new made no reference: the store's GC heap is exhausted"
-                )
-            slots.append(address)
-        return [int(library.externref_to_raw(context, address)) if address else 0 for address in slots]
-    finally:
-        for address in slots:
-            if address:
-                library.externref_unroot(address)
+    roots = make_roots(context, values)
+    here.held.append((here.used, context, roots))
+    return raws_of(context, roots, values)
+
+
+def release(used: int) -> None:
+    """Let go of the roots that are held for a guest which has returned to where the stack was used up to `used`."""
+    held = here.held
+    while True:
+        try:
+            entry = held.pop()
+        except IndexError:  # or a call in between has let go of what is its own
+            return
+        if entry[0] >= used:
+            held.append(entry)
+            return
+        unroot(entry[1], entry[2])

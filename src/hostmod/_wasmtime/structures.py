@@ -12,8 +12,6 @@ from importlib.metadata import version
 
 from wasmtime import _ffi as ffi
 
-from hostmod.errors import InternalError
-
 WASMTIME_VERSION: str = version("wasmtime")
 
 RAW_SIZE = 16
@@ -25,20 +23,6 @@ EXTERN_SHAREDMEMORY = 4
 
 EXTERN_OF = ffi.wasmtime_extern_t.of.offset
 EXTERN_SIZE = ctypes.sizeof(ffi.wasmtime_extern_t)
-
-if ctypes.sizeof(ffi.wasmtime_val_raw_t) != RAW_SIZE:
-    raise InternalError(
-        f"wasmtime {WASMTIME_VERSION}: wasmtime_val_raw_t has {ctypes.sizeof(ffi.wasmtime_val_raw_t)} bytes, "
-        f"expected {RAW_SIZE}; use a version of wasmtime that hostmod names in its requirements"
-    )
-
-
-for _name in ("func", "global", "instance", "memory_anon_0"):
-    if getattr(ffi, f"wasmtime_{_name}").store_id.offset != 0:
-        raise InternalError(
-            f"wasmtime {WASMTIME_VERSION}: wasmtime_{_name} does not start with its store's number; "
-            "use a version of wasmtime that hostmod names in its requirements"
-        )
 
 
 def size_of(name: str) -> int:

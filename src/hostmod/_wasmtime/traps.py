@@ -4,25 +4,55 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import os
 import threading
 
 import wasmtime
 from wasmtime import _ffi as ffi
 from wasmtime import _func as wasmtime_func
+from wasmtime import _trap as wasmtime_trap
 
 from hostmod._wasmtime import library
+from hostmod._wasmtime.structures import WASMTIME_VERSION
+from hostmod.errors import Trap, TrapFrame, trap_frames, trap_report, visible
+
+MOST_PENDING = 16
+"""Exceptions that are kept for the entries beneath them: more are only there if something else took their traps."""
 
 
 class _Raised(threading.local):
-    """What the last failed host callback of this thread raised, until the entry beneath it picks it up.
+    """What failed host callbacks of this thread have raised, until the entries beneath them pick it up.
 
-    A callback runs on the thread that entered the guest, and its trap unwinds to that entry before anything else runs
-    on the thread, so one slot a thread is exact. `message` is what the trap says, so that a trap of the guest's own is
-    never taken for it.
+    `pending` holds each with what its trap says, so that a trap of the guest's own is never taken for it. There can be
+    several: a signal's handler may call a guest while the trap of another is on its way. `error` and `message` are set
+    without a call, for a callback that could not make a trap of its own.
     """
 
     error: BaseException | None = None
     message: str = ""
+
+    def __init__(self) -> None:
+        self.pending: list[tuple[str, BaseException]] = []
+
+    def add(self, message: str, error: BaseException) -> None:
+        """Note what a trap with this message stands for."""
+        pending = self.pending
+        pending.append((message, error))
+        if len(pending) > MOST_PENDING:
+            del pending[0]
+
+    def take(self, report: str | None) -> BaseException | None:
+        """Take what the trap stands for that reads like this, the last of several; None if it is the guest's own."""
+        pending = self.pending
+        present = pending[:]  # a call in between adds to it, and takes out what is its own
+        for index in range(len(present) - 1, -1, -1):
+            message, error = present[index]
+            if report is None or message in report:
+                gone = set(map(id, present[index:]))  # with those whose traps something else took
+                pending[:] = [each for each in pending if id(each) not in gone]
+                return error
+        error_, self.error = self.error, None
+        return error_ if report is None or self.message in report else None
 
 
 raised = _Raised()
@@ -37,10 +67,10 @@ def trap(where: str, error: BaseException) -> int:
     message = (
         f"{where} raised {type(error).__name__}: {text}" if text else f"{where} raised {type(error).__name__}"
     )
-    data = message.encode("utf-8", "replace").replace(b"\0", b"\\0")
+    data = visible(message).encode("utf-8", "replace")  # one line, with no NUL: a module may have any name
     made = int(library.trap_new(data, len(data)))
-    raised.error = error
-    raised.message = data.decode()
+    raised.add(data.decode(), error)
+    raised.error = None
     return made
 
 
@@ -57,36 +87,66 @@ def refill() -> None:
         spares.append(int(library.trap_new(SPARE_MESSAGE, len(SPARE_MESSAGE))))
 
 
-refill()
+def _refill_without_host_backtraces() -> None:
+    """Make the first spare traps, with RUST_LIB_BACKTRACE=0 while wasmtime reads that variable, unless it is set.
+
+    Where RUST_BACKTRACE is set, wasmtime up to 41 captures the host's own stack for each error and trap. 37 to 41 also
+    look up the names on it, in Python's debug information too, which takes 50 ms under a lock: threads that raise at
+    once seem to hang. RUST_LIB_BACKTRACE takes precedence for errors, and leaves panics alone; Rust reads it once in a
+    process, for the first error. Source: the documentation of std::backtrace.
+    """
+    applies = "RUST_BACKTRACE" in os.environ and "RUST_LIB_BACKTRACE" not in os.environ
+    if not applies or int(WASMTIME_VERSION.partition(".")[0]) >= 42:
+        refill()
+        return
+    os.environ["RUST_LIB_BACKTRACE"] = "0"
+    try:
+        refill()
+    finally:
+        del os.environ["RUST_LIB_BACKTRACE"]
+
+
+if not library.missing:  # else hostmod refuses to run, when it is first used
+    _refill_without_host_backtraces()
 
 
 def take_raised(trap: BaseException | None) -> BaseException | None:
     """Take the exception that ended a guest call as `trap`, noting the guest's backtrace on it; None if the guest
     trapped by itself."""
-    left = raised.error
-    if left is None:
+    if raised.error is None and not raised.pending:
         return None
-    error: BaseException = left
-    message = raised.message
-    raised.error = None
-    raised.message = ""
     refill()
-    if wasmtime_func.LAST_EXCEPTION is error:
+    report = None if trap is None else str(trap)
+    error = raised.take(report)
+    if error is not None and wasmtime_func.LAST_EXCEPTION is error:
         wasmtime_func.LAST_EXCEPTION = None
-    if trap is None:
+    if error is None or report is None:
         return error
-    report = str(trap)
-    if message not in report:
-        return None
-    backtrace = report.partition("\n\nCaused by:")[0].strip()
-    if "backtrace" in backtrace:
-        lines = [line.strip() for line in backtrace.splitlines()[1:] if line.strip()]
-        note = "guest backtrace:\n" + "\n".join("    " + line for line in lines)
-        # An exception of the user's that takes no notes is raised without one.
-        with contextlib.suppress(Exception):
+    # An exception of the user's that takes no notes is raised without one, and so is any at the end of Python's stack.
+    with contextlib.suppress(Exception):
+        assert trap is not None  # it has a report
+        backtrace = trap_report(report, frames_of(trap)).partition("\n\nCaused by:")[0].strip()
+        if "backtrace" in backtrace:
+            lines = [line.strip() for line in backtrace.splitlines()[1:] if line.strip()]
+            note = "guest backtrace:\n" + "\n".join("    " + line for line in lines)
             if note not in getattr(error, "__notes__", ()):
                 error.add_note(note)
     return error
+
+
+def frames_of(error: BaseException) -> tuple[TrapFrame, ...]:
+    """Return the guest's stack, as a Trap or a WasmtimeError of wasmtime's has it: a host's trap arrives as either."""
+    if isinstance(error, wasmtime.Trap):
+        return trap_frames(error.frames)
+    if not isinstance(error, wasmtime.WasmtimeError):
+        return ()
+    frames = wasmtime_trap.FrameList(error)
+    try:
+        ffi.wasmtime_error_wasm_trace(error.ptr(), ctypes.byref(frames.vec))
+    except ValueError:
+        return ()  # made by wasmtime-py, of a text
+    found = [wasmtime.Frame._from_ptr(frames.vec.data[at], frames) for at in range(frames.vec.size)]
+    return trap_frames(found)
 
 
 def reraise(error: BaseException) -> None:
@@ -100,7 +160,7 @@ def reraise(error: BaseException) -> None:
 
 
 def failure(error_address: int | None, trap_address: int | None) -> BaseException:
-    """Return what a failed call of a guest raises: the host's own exception, or wasmtime's Trap or WasmtimeError."""
+    """Return what a failed call of a guest raises: the host's own exception, a `hostmod.Trap`, or wasmtime's error."""
     found: BaseException
     if error_address:
         found = wasmtime.WasmtimeError._from_ptr(
@@ -109,4 +169,6 @@ def failure(error_address: int | None, trap_address: int | None) -> BaseExceptio
     else:
         found = wasmtime.Trap._from_ptr(ctypes.cast(trap_address, ctypes.POINTER(ffi.wasm_trap_t)))  # type: ignore[arg-type]  # not None here
     mine = take_raised(found)
-    return found if mine is None else mine
+    if mine is not None:
+        return mine
+    return Trap.of(found) if isinstance(found, wasmtime.Trap) else found

@@ -1,123 +1,275 @@
-"""Views of guest memory: making what they show, and ending them."""
+"""What shows a guest's memory to Python: windows, which hostmod itself uses, and views, which it hands out.
+
+Each is a memoryview of an exporter, a ctypes array at the memory's address that refers to the store's `Keeper`:
+whatever still shows the memory keeps it mapped, however it came to be kept. A view ends when its call does: it is
+released, our references are dropped, and if the exporter is still there then, something else can reach the memory (a
+slice, a numpy array, ``view.obj``), and the view has escaped. Nothing is counted, and nothing is searched.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
-import gc
-import inspect
-import sys
-import types
-from collections import Counter
+import weakref
+from collections.abc import Callable
 from typing import Any
+
+import wasmtime
+from wasmtime import _ffi as ffi
+
+from hostmod._wasmtime import engine as engines
+from hostmod._wasmtime import library, store
+from hostmod.errors import StoreBusyError
+
+
+def array_type(size: int) -> Any:
+    """Make a ctypes array type of `size` bytes, whose instances refer to a `keeper`.
+
+    Not ``c_ubyte * size``: ctypes keeps those for ever, one for each size a guest chose.
+    """
+    return type(
+        "GuestMemory",
+        (ctypes.Array,),
+        {"__slots__": ("__weakref__", "keeper"), "_type_": ctypes.c_ubyte, "_length_": size},
+    )
 
 
 def array_at(address: int, size: int) -> Any:
-    """Make a ctypes array over `size` bytes at `address`.
+    """Make a ctypes array over `size` bytes at `address`, which are nobody's to keep: a call's slots."""
+    return array_type(size).from_address(address)
 
-    Its type is not ``c_ubyte * size``: ctypes keeps those for ever, one for each size a guest chose.
+
+def _nothing_alive() -> None:
+    return None
+
+
+_nothing = ctypes.create_string_buffer(1)
+_NOWHERE = ctypes.addressof(_nothing)
+"""The address of a memory of no bytes."""
+
+
+class Window:
+    """A memory of a store at its present size, as hostmod itself reads and writes it.
+
+    `view` is released when the store closes; for a memory that can move, also before its guest runs.
     """
-    cls = type("GuestMemory", (ctypes.Array,), {"_type_": ctypes.c_ubyte, "_length_": size})
-    return cls.from_address(address)  # type: ignore[attr-defined]  # an Array subclass has it
 
+    __slots__ = ("__weakref__", "base", "exporter", "guard", "keeper", "key", "moves", "size", "view")
 
-_ManagedBuffer = type(*gc.get_referents(memoryview(b"")))
+    base: int
+    exporter: Any
+    keeper: Any
+    view: memoryview
 
+    def __init__(self, guard: Any, key: bytes, moves: bool) -> None:
+        self.guard = guard
+        self.key = key
+        self.moves = moves
+        self.size = -1
 
-def release_views(array: Any, moved: bool = False) -> bool:
-    """End the memoryviews of `array` that Python code holds, and return whether anything else still shows it.
+    def look(self, base: int, size: int) -> None:
+        """Take up the memory's present address and size. Who still uses the view of before can go on to its end."""
+        if not size:
+            base = _NOWHERE
+        exporter, keeper = array_type(size), store.keeper_of(self.guard)
+        array = exporter.from_address(base)
+        array.keeper = keeper
+        view = memoryview(array).cast("B")
+        # Without a call in between, so that no signal's handler sees a half of it.
+        self.base, self.exporter, self.keeper, self.view, self.size = base, exporter, keeper, view, size
 
-    A numpy array keeps an address, and for its sake a memoryview that can be released like any other: so a view is
-    ended only if everything that refers to it is known to use it as a view. With `moved`, the memory has gone already
-    and nothing is left to keep: every view ends, and what had an address is told by having a view that no Python code
-    refers to. It looks through everything that the garbage collector knows, so it is for views that someone kept.
-    """
-    # What the views of one origin share. It refers to the origin until the last of them is released.
-    buffers = [each for each in gc.get_referrers(array) if type(each) is _ManagedBuffer]
-    views = [
-        each for each in gc.get_referrers(*buffers) if type(each) is memoryview and not _is_released(each)
-    ]
-    holders = [each for each in gc.get_referrers(*views) if each is not views]
-    known = Counter(id(used) for holder in holders for used in _used_by(holder))
-    held = False
-    for view in views:
-        if moved:
-            held = held or known[id(view)] + _references_of_calls(view) == 0
-        elif known[id(view)] != sys.getrefcount(view) - 3:  # its name, the list, and the argument
-            continue
+    def export(self) -> Any:
+        """Make an exporter of the whole memory. Whether the window has ended meanwhile is for the caller to see."""
+        keeper = self.keeper
+        if keeper is None:
+            raise ValueError("already closed")  # or ended, by another thread
+        array = self.exporter.from_address(self.base)
+        array.keeper = keeper
+        return array
+
+    def end(self) -> bool:
+        """Release it; False if something uses it at this very moment."""
+        if self.size < 0:
+            return True
+        view = self.view  # without a call before it has ended: what runs in between can take it up anew
+        self.size = -1
+        self.keeper = None
+        alive = weakref.ref(view.obj)
         with contextlib.suppress(BufferError):
             view.release()
-    return held or any(map(gc.get_referents, buffers))
+        return alive() is None
 
 
-def _is_released(view: memoryview) -> bool:
-    try:
-        view.nbytes  # noqa: B018  # asked for what it raises
-    except ValueError:
+def window_on(guard: Any, key: bytes) -> Window:
+    """Return the window on a memory, made anew if it has another size than when it was looked at last.
+
+    Args:
+        guard: of the memory's store, which the calling thread is inside.
+        key: the bytes of the memory's wasmtime_memory_t.
+    """
+    address = ctypes.create_string_buffer(key, len(key))
+    context = guard.context
+    known: Window | None = guard.windows.get(key)
+    if known is None:
+        known = guard.windows[key] = Window(guard, key, _moves(context, address))
+    while True:
+        size = int(library.memory_data_size(context, address))
+        if known.size == size:
+            return known
+        base = library.memory_data(context, address) or 0
+        known.look(base, size)
+        if not known.moves:
+            return known
+        guard.moving.add(known)
+        # From here on it ends when the memory can move. Before that, Python code may have run and moved it.
+        if (library.memory_data(context, address) or 0) != base:
+            known.end()
+
+
+def _moves(context: int, address: Any) -> bool:
+    owner = store.store_of(context)
+    if owner is None:
+        return True  # nothing is known of it
+    type_ = library.memory_type(context, address)
+    found = wasmtime.MemoryType._from_ptr(ctypes.cast(type_, ctypes.POINTER(ffi.wasm_memorytype_t)), None)
+    return engines.can_move(owner.engine, found)
+
+
+def moves(context: int, key: bytes) -> bool:
+    """Whether a memory of a store can move; `key` holds the bytes of its wasmtime_memory_t."""
+    guard = store.guard_at(context)
+    if guard is None:
         return True
-    return False
+    known: Window | None = guard.windows.get(key)
+    return known.moves if known is not None else _moves(context, ctypes.create_string_buffer(key, len(key)))
 
 
-_PLAIN = {
-    id(each)
-    for each in (
-        list,
-        tuple,
-        types.BuiltinMethodType,
-        types.CellType,
-        types.FrameType,
-        types.GeneratorType,
-        types.MethodType,
-        type(iter(memoryview(b""))),
+def nested() -> StoreBusyError:
+    """Return the error for a view of memory that can move, asked of a call whose guest runs again meanwhile."""
+    return StoreBusyError(
+        "guest memory",
+        "a view of memory that can move, of a call whose guest runs again meanwhile",
+        "one of the last call",
+        "ask for it in the host function that runs now, or copy with read",
     )
-}
-_ORIGINS = {id(each) for each in (object, dict, list, tuple)}
-_CData = ctypes.c_int.__mro__[2]
-_objects = vars(_CData)["_objects"].__get__
-_base = vars(type)["__base__"].__get__
-_size = vars(type)["__basicsize__"].__get__
-_namespace = vars(type)["__dict__"].__get__
 
 
-def _used_by(holder: object) -> list[Any]:
-    """What an object refers to, once for each reference, and uses as Python code does; of other kinds, nothing.
+class Views:
+    """The views of a memory that one call has handed out, or one use outside of calls."""
 
-    Nothing here asks the object or its class, which may answer what they like: only what CPython says of them.
-    """
-    cls = type(holder)
-    if id(cls) in _PLAIN or (not _is_of_ctypes(holder) if cls is dict else _is_python(cls)):
-        return gc.get_referents(holder)
-    return []
+    __slots__ = ("__weakref__", "_alive", "_before", "_guard", "_handed", "root")
 
+    def __init__(self, window: Window, before: Views | None = None) -> None:
+        """Make the views of a window; `before` are those of the same call that ended when its guest ran again."""
+        self._before = before
+        self._handed: list[weakref.ref[memoryview]] = []
+        self._guard = window.guard
+        self._alive: Callable[[], Any] = _nothing_alive
+        self.root: memoryview | None = None
+        while True:
+            if window.size < 0:
+                # The guest has run, in a signal's handler for one, before these were among what has to end first.
+                window = window_on(self._guard, window.key)
+            with contextlib.suppress(ValueError):  # it ended just now
+                self._look(window)
+                if not window.moves or window.size >= 0:
+                    return
+            self.end()
 
-def _is_python(cls: type) -> bool:
-    """Whether a class and those it is derived from are made by class statements, down to `object` or a container.
+    def _look(self, window: Window) -> None:
+        array = window.export()
+        self._alive = weakref.ref(array)
+        self.root = memoryview(array).cast("B")
+        if window.moves:
+            self._guard.moving.add(self)
 
-    One written in C that keeps an address has room for it, which no ``__slots__`` account for.
-    """
-    while id(cls) not in _ORIGINS:
-        base = _base(cls)
-        if _size(cls) > _size(base) + _WEAKREFS and "__slots__" not in _namespace(cls):
+    @property
+    def ended(self) -> bool:
+        """Whether no more can be handed out."""
+        return self.root is None
+
+    def view(self, start: int, stop: int, format: str = "B") -> memoryview:
+        """Hand out a view; the range was checked, and the views have not `ended`."""
+        root = self.root
+        assert root is not None  # as the caller has seen
+        view = root[start:stop]
+        if format != "B":
+            view = view.cast(format)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]  # a format of memoryview's
+        self.add(view)
+        return view
+
+    def add(self, view: memoryview) -> None:
+        """Note a view that was made of `root`."""
+        handed = self._handed
+        if len(handed) > 16 and len(handed) & (len(handed) - 1) == 0:
+            # As many as a power of two: those that nobody holds any more go.
+            handed[:] = [each for each in handed if each() is not None]
+        handed.append(weakref.ref(view))
+
+    def end(self) -> bool:
+        """Release what was handed out; False if something can still reach the memory."""
+        for each in self._handed:
+            view = each()
+            if view is not None:
+                try:  # noqa: SIM105  # a context manager takes as long as all the rest
+                    view.release()
+                except BufferError:
+                    pass
+        view = None
+        root, self.root = self.root, None
+        if root is not None:
+            root.release()  # handed to nobody, so nothing has it but its slices
+        del root
+        if self._alive() is not None or (self._before is not None and not self._before.end()):
             return False
-        cls = base
-    return True
+        self._guard.moving.discard(self)
+        return True
 
 
-_WEAKREFS = 8
-"""Bytes that a class statement may add to what an instance takes, for weak references. Its dict is not in there."""
+class Kept:
+    """An exporter of a memory that can move, which something has kept past its call: the guest cannot run."""
+
+    __slots__ = ("__weakref__", "_alive")
+
+    def __init__(self, alive: Callable[[], Any]) -> None:
+        self._alive = alive
+
+    def end(self) -> bool:
+        """Return whether it is gone."""
+        return self._alive() is None
 
 
-def _is_of_ctypes(found: object) -> bool:
-    """Whether a dict is where a ctypes object, made by from_buffer, keeps the view that it has the address from."""
-    return any(issubclass(type(each), _CData) and _objects(each) is found for each in gc.get_referrers(found))
+class Outside:
+    """A view of a memory that can move, handed out outside of calls: it ends before the guest runs."""
+
+    __slots__ = ("__weakref__", "_alive", "_view")
+
+    def __init__(self, alive: Callable[[], Any], view: memoryview) -> None:
+        self._alive = alive
+        self._view = weakref.ref(view)
+
+    def end(self) -> bool:
+        """Release it; False if something can still reach the memory."""
+        view = self._view()
+        if view is not None:
+            with contextlib.suppress(BufferError):
+                view.release()
+        del view
+        return self._alive() is None
 
 
-def _references_of_calls(view: memoryview) -> int:
-    """How often calls under way in this thread refer to a view by name, which the garbage collector does not know."""
-    found = 0
-    frame = sys._getframe(2)
-    while frame is not None:
-        if frame.f_code.co_flags & inspect.CO_OPTIMIZED:  # a function's: the names of others are in a dict
-            found += sum(each is view for each in frame.f_locals.values())
-        frame = frame.f_back  # type: ignore[assignment]  # None ends the loop
-    return found
+def show(window: Window, start: int, stop: int) -> memoryview | None:
+    """Hand out a view outside of calls, which keeps the memory for as long as it lives; the range was checked.
+
+    Returns None if the memory has moved before the view was among what has to end first.
+    """
+    array = window.export()
+    alive = weakref.ref(array)
+    with memoryview(array) as root, root.cast("B") as flat:
+        view = flat[start:stop]
+    if window.moves:
+        window.guard.moving.add(Outside(alive, view))
+        if window.size < 0:
+            view.release()
+            return None
+    return view

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from hostmod.link import Host
+from hostmod.link import Host, functions_of, name_of
 from hostmod.module import Function, with_out_pointers
 from hostmod.plan import Slot
 from hostmod.types.base import GuestType
@@ -107,14 +107,15 @@ class Interface:
 def interface_of(host: Host) -> Interface:
     """Read a host module."""
     cls = host if isinstance(host, type) else type(host)
-    doc = inspect.cleandoc(vars(cls).get("__doc__") or "") if cls.__module__ != "hostmod.link" else ""
-    found = Interface(host.name, doc, [_declared(function) for function in host.functions.values()])
+    doc = inspect.cleandoc(cls.__doc__ or "") if cls.__module__ != "hostmod.link" else ""
+    functions = functions_of(host)
+    found = Interface(name_of(host), doc, [_declared(function) for function in functions.values()])
     seen: set[Type] = set()
     for function in found.functions:
         for each in function.types:
             _reach(each, seen, found)
     numbers: dict[int, list[str]] = {}
-    for offered in host.functions.values():
+    for offered in functions.values():
         for error, number in offered.plan.errors.items():
             if not isinstance(number, int):
                 continue  # worked out for each exception: no one number stands for it
@@ -174,7 +175,7 @@ def _reach(type_: Type, seen: set[Type], found: Interface) -> None:
 
 def doc_of(type_: StructType | EnumType) -> str:
     """Return the docstring of a struct's or enum's class, if its author wrote it."""
-    text = vars(type_.cls).get("__doc__") or ""
+    text = type_.cls.__doc__ or ""
     if text.startswith(f"{type_.cls.__name__}(") or text in ("An enumeration.", ""):
         return ""
     return inspect.cleandoc(text)

@@ -26,6 +26,7 @@ from hostmod.cli.specs import Spec
 from hostmod.errors import GuestFileError, HostmodError, LinkError
 from hostmod.guest import read
 from hostmod.inspection import Inspection, inspect, show_memory, unnameable
+from hostmod.link import check
 from hostmod.stubs import stubs
 
 T = TypeVar("T")
@@ -334,7 +335,7 @@ def check_command(spec: str, guests: tuple[str, ...], no_cache: bool) -> int:
     for guest in guests:
         try:
             _, module = _load(guest, no_cache)
-            target.check(module)
+            check(module, target)
         except LinkError as error:
             failed = True
             print(show.lines(f"{guest}: FAILED"))

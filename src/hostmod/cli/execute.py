@@ -23,7 +23,7 @@ from hostmod.decorators import Decorator, decorate
 from hostmod.errors import LinkError
 from hostmod.guest import Guest, instantiate, interface_of
 from hostmod.inspection import WASI
-from hostmod.link import FunctionModule, HostModule, spell_type
+from hostmod.link import FunctionModule, HostModule, name_of, spell_type
 from hostmod.profile import Profile, profile
 from hostmod.trace import trace
 
@@ -172,7 +172,7 @@ def _wasi(
     stack: contextlib.ExitStack,
 ) -> list[HostModule | FunctionModule]:
     """Serve WASI to a guest that imports it, unless one of the hosts does."""
-    named = {host.name for host in hosts}
+    named = {name_of(host) for host in hosts}
     wanted = {each.module for each in plan.module.imports} & set(WASI) - named
     if not wanted:
         return hosts

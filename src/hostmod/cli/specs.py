@@ -15,6 +15,7 @@ from typing import Any
 
 from hostmod.errors import HostmodError
 from hostmod.link import FunctionModule, Host, HostModule
+from hostmod.types.annotations import signature_of
 
 _SPEC = re.compile(
     r"(?P<where>.+?):(?P<name>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)(?:\((?P<options>.*)\))?", re.DOTALL
@@ -111,7 +112,7 @@ class Spec:
             return {}
         if not isinstance(self.target, type):
             raise SpecError(self.text, "options for what is no class", "leave out the parentheses")
-        parameters = inspect.signature(self.target).parameters
+        parameters = signature_of(self.target).parameters
         takes_any = any(each.kind is inspect.Parameter.VAR_KEYWORD for each in parameters.values())
         try:
             hints = typing.get_type_hints(self.target.__init__)
@@ -149,7 +150,7 @@ class Spec:
             return self.target(**self.options)
         except TypeError as error:
             try:
-                inspect.signature(self.target).bind(**self.options)
+                signature_of(self.target).bind(**self.options)
             except TypeError as mismatch:
                 raise SpecError(
                     self.text, f"{self.target.__name__}: {mismatch}", "write Class(name=value)"

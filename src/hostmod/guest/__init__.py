@@ -1,6 +1,7 @@
 """Guests: loading one, and calling its exports from Python, typed, through the same plans."""
 
 from hostmod.guest.declared import GuestModule, export
+from hostmod.guest.engines import new_engine
 from hostmod.guest.exports import Exports, export_caller
 from hostmod.guest.instance import Guest, instantiate
 from hostmod.guest.interface import Interface, interface_of
@@ -20,5 +21,6 @@ __all__ = [
     "instantiate",
     "interface_of",
     "load",
+    "new_engine",
     "read",
 ]

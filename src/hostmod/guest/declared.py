@@ -96,15 +96,16 @@ class GuestModule:
             LinkError: the instance is of another store. Or with every export that is missing or has another signature,
                 and both signatures of each.
         """
+        _wasmtime.verify()
         if not _wasmtime.owns(store, instance._instance):
             raise LinkError(
                 f"{type(self).__name__}: an instance of another store, expected the store that it was made in; "
                 f"write {type(self).__name__}(guest.store, guest.instance)"
             )
         look_up = partial(_wasmtime.export_of, store, instance)
-        functions = {attribute: look_up(plan.name) for attribute, plan in self.exports.items()}
+        functions = {attribute: look_up(plan.name) for attribute, plan in type(self).exports.items()}
         self._check(store, instance, functions)
-        memory_name, allocate_name, free_name = self._names
+        memory_name, allocate_name, free_name = type(self)._names
         raw_memory = look_up(memory_name)
         memory = GuestMemory(store, raw_memory) if isinstance(raw_memory, wasmtime.Memory) else None
         allocate, free = look_up(allocate_name), look_up(free_name)
@@ -113,7 +114,7 @@ class GuestModule:
             if isinstance(allocate, wasmtime.Func)
             else None
         )
-        for attribute, plan in self.exports.items():
+        for attribute, plan in type(self).exports.items():
             where = plan.where
 
             def new_memory(where: str = where) -> Arguments:

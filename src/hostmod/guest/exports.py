@@ -8,8 +8,8 @@ from typing import Any
 import wasmtime
 
 from hostmod import _wasmtime
-from hostmod.errors import LinkError, StaleMemoryError
-from hostmod.guest.interface import Interface, Signature, listed
+from hostmod.errors import LinkError, StaleMemoryError, listed, visible
+from hostmod.guest.interface import Interface, Signature
 
 
 def closed(name: str) -> StaleMemoryError:
@@ -24,6 +24,8 @@ def export_caller(
 
     i32 and i64 come back signed; unsigned arguments (addresses) are taken too.
     """
+    _wasmtime.verify()
+    name = visible(name)  # for messages: it is the guest's choice
     try:
         if not _wasmtime.owns(store, function._func):
             raise LinkError(f"{name}: a function of another store, expected the store that it was made in")
@@ -58,7 +60,7 @@ class Exports(Mapping[str, Any]):
     def _look_up(self, name: str) -> Any:
         interface = self._interface
         if name not in interface.exports:
-            known = listed(interface.exports, len(interface.exports)) or "nothing"
+            known = listed(interface.exports) or "nothing"
             raise KeyError(f"the guest does not export {name!r}, it exports {known}")
         try:
             found = _wasmtime.export_of(self._store, self._instance, name)

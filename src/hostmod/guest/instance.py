@@ -9,12 +9,22 @@ from typing import Self
 import wasmtime
 
 from hostmod import _wasmtime
-from hostmod.errors import Exit, LinkError, Mismatch, StoreBusyError, ViewEscapedError
+from hostmod.errors import Exit, LinkError, Mismatch, StoreBusyError, listed
+from hostmod.guest.agreement import check_engines, check_unshared, mixed, no_memory, own_trap
+from hostmod.guest.engines import new_engine
 from hostmod.guest.exports import Exports
-from hostmod.guest.interface import Interface, interface_of, listed
+from hostmod.guest.interface import Interface, interface_of
 from hostmod.guest.memory import GuestMemory, closed
 from hostmod.guest.source import Source, for_engine, load
-from hostmod.link import FunctionModule, Host, HostModule, close, mismatches, spell_type
+from hostmod.link import (
+    FunctionModule,
+    Host,
+    HostModule,
+    close,
+    link_host,
+    mismatches,
+    spell_type,
+)
 
 
 class Guest:
@@ -50,7 +60,7 @@ class Guest:
                 except ValueError:
                     raise closed() from None
             if not isinstance(found, wasmtime.Memory):
-                raise LinkError("Guest.memory: the guest has no memory, expected one; export it as 'memory'")
+                raise no_memory(self.module)
             self._memory = GuestMemory(self.store, found)
         return self._memory
 
@@ -62,7 +72,7 @@ class Guest:
 
         Raises:
             LinkError: it exports neither.
-            Whatever else ended it: wasmtime.Trap, or what a host function raised.
+            Whatever else ended it: Trap, or what a host function raised.
         """
         for name in ("_start", "_initialize"):
             if self._interface.exports_function(name):
@@ -82,7 +92,7 @@ class Guest:
             self._closed = True
             try:
                 self.store.close()
-            except (ViewEscapedError, StoreBusyError):
+            except StoreBusyError:
                 self._closed = False
                 raise
             if self._owned:
@@ -95,7 +105,7 @@ class Guest:
         self.close()
 
     def __repr__(self) -> str:
-        return f"<guest that exports {listed(self.exports, len(self.exports)) or 'nothing'}>"
+        return f"<guest that exports {listed(self.exports) or 'nothing'}>"
 
 
 def instantiate(
@@ -123,15 +133,21 @@ def instantiate(
 
     Raises:
         FileNotFoundError, GuestFileError: as `load`.
-        LinkError: with every import that nothing serves, or that is served with another signature.
+        LinkError: with every import that nothing serves, or that is served with another signature. Or engine, store,
+            linker and module are of several engines, or the guest imports a memory that threads share.
+        Trap: the guest's start function trapped.
     """
+    _wasmtime.verify()
+    check_engines(engine, store, linker)
+    own_engine = engine is None and store is None and linker is None
     if engine is None:
         given = linker if store is None else store
         engine = None if given is None else given.engine
         if isinstance(source, wasmtime.Module):
             source, engine = for_engine(source, engine)
         elif engine is None:
-            engine = wasmtime.Engine()
+            engine = new_engine()
+    _wasmtime.check_handlers(own_engine)
     module = load(source, engine)
     interface = interface_of(module)
     owned: list[HostModule] = []
@@ -139,17 +155,30 @@ def instantiate(
     try:
         made = _made(hosts, owned)
         own_linker = linker is None
+        if own_linker:
+            check_unshared(module)
         linker = linker or wasmtime.Linker(engine)
         if store is None:
             store = own_store = _wasmtime.new_store(engine)
         spec, provided = _memory_of(interface, memory, store, linker if own_linker else None, made)
         for host in made.values():
             if provided is None:
-                host.link(linker, memory=spec)
+                link_host(host, linker, spec)
             else:
-                host.link(linker, memory=provided, store=store)
+                link_host(host, linker, provided, store)
         _check_all(module, interface, made, linker, store)
-        instance = _wasmtime.instantiate(linker, store, module)
+        try:
+            instance = _wasmtime.instantiate(linker, store, module)
+        except wasmtime.Trap as error:
+            found = own_trap(error)
+            if found is None:
+                raise
+            raise found from None
+        except wasmtime.WasmtimeError as error:
+            refused = mixed(error)
+            if refused is None:
+                raise
+            raise refused from error
         if provided is not None and not isinstance(
             _wasmtime.export_of(store, instance, spec), wasmtime.Memory
         ):
@@ -203,7 +232,7 @@ def _memory_of(
             known = interface.exported_memories
             raise LinkError(
                 f"instantiate: memory={wanted!r}, expected one of the guest's: "
-                f"{listed(known, len(known)) or 'it exports none'}"
+                f"{listed(known) or 'it exports none'}"
             )
         return wanted, None
     provided: wasmtime.Memory | None = None

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from itertools import islice
+from collections.abc import Callable
 from typing import Any
 
 import wasmtime
@@ -122,7 +121,7 @@ class Interface:
         """Return the signature of a function that it exports; LinkError if it has no form in Python."""
         found = self._signatures.get(name)
         if found is None or found.backend is not trampoline.active:
-            found = self._signatures[name] = Signature(name, self.exports[name].core_types)
+            found = self._signatures[name] = Signature(visible(name), self.exports[name].core_types)
         return found
 
 
@@ -133,9 +132,3 @@ def interface_of(module: wasmtime.Module) -> Interface:
     if found is None:
         found = state["_hostmod_interface"] = Interface(module)
     return found
-
-
-def listed(names: Iterable[str], count: int) -> str:
-    """List the first of `count` names, and say how many there are if those are not all."""
-    text = ", ".join(map(visible, islice(names, SHOWN)))
-    return f"{text}, ... ({count} in all)" if count > SHOWN else text

@@ -9,6 +9,7 @@ from pathlib import Path
 import wasmtime
 
 from hostmod.errors import GuestFileError, LinkError
+from hostmod.guest.engines import compile_module, new_engine
 
 Source = str | bytes | bytearray | os.PathLike[str] | wasmtime.Module
 """What a guest can be loaded from: a path, bytes, text that starts with ``(module``, or a compiled module."""
@@ -25,11 +26,12 @@ def load(source: Source, engine: wasmtime.Engine | None = None) -> wasmtime.Modu
     Raises:
         FileNotFoundError: there is no such file.
         GuestFileError: it is no WebAssembly module.
+        LinkError: this is a forked child, and the engine's compiler would wait for threads of the parent.
     """
     if isinstance(source, wasmtime.Module):
         return source
     name, data = read(source)
-    return compile_bytes(name, data, engine or wasmtime.Engine())
+    return compile_bytes(name, data, engine or new_engine())
 
 
 def for_engine(
@@ -43,7 +45,7 @@ def for_engine(
     state = vars(module)
     if engine is None:
         if "_hostmod_own" not in state:
-            engine = wasmtime.Engine()
+            engine = new_engine()
             state.setdefault("_hostmod_own", (_copied(module, engine), engine))
         own: tuple[wasmtime.Module, wasmtime.Engine] = state["_hostmod_own"]
         return own
@@ -69,7 +71,7 @@ def _copied(module: wasmtime.Module, engine: wasmtime.Engine) -> wasmtime.Module
 def compile_bytes(name: str, data: bytes, engine: wasmtime.Engine) -> wasmtime.Module:
     """Compile what `read` gave; GuestFileError if it is not valid."""
     try:
-        return wasmtime.Module(engine, data if data[:4] == b"\0asm" else data.decode())
+        return compile_module(engine, data if data[:4] == b"\0asm" else data.decode())
     except wasmtime.WasmtimeError as error:
         raise GuestFileError(name, f"it does not compile: {error}") from error
 

@@ -12,6 +12,7 @@ from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar, cast
 
 from hostmod.errors import DeclarationError, shown
 from hostmod.memory import Memory
+from hostmod.types.annotations import is_alias, unaliased
 
 T = TypeVar("T")
 
@@ -24,6 +25,13 @@ Word = Any
 
 _CROSSING = frozenset({"load_value", "store_value", "load_object", "store_object", "check"})
 """What a subclass overrides if its values cross in another way."""
+
+
+class Layout(Struct):
+    """A `struct.Struct` that pickles."""
+
+    def __reduce__(self) -> tuple[type[Layout], tuple[str]]:
+        return Layout, (self.format,)
 
 
 class GuestType(Generic[T]):
@@ -111,6 +119,13 @@ class GuestType(Generic[T]):
     def __hash__(self) -> int:
         # Of what every one has: the other attributes may be such as cannot be hashed.
         return hash((type(self), self.name))
+
+    def __getstate__(self) -> object:
+        # Without what C code has made of it: that is made again where it is needed.
+        state: Any = super().__getstate__()
+        plain, slots = state if isinstance(state, tuple) else (state, None)
+        plain = {name: value for name, value in (plain or {}).items() if name != "_native"}
+        return plain if slots is None else (plain, slots)
 
     def _state(self) -> dict[str, object]:
         """What makes two guest types of one class the same."""
@@ -209,14 +224,31 @@ SUGGESTIONS: dict[object, tuple[str, str]] = {
 
 def describe(annotation: object) -> str:
     """Say what stands in a signature, as its author wrote it."""
-    if annotation is None or annotation is type(None):
-        return "annotated None"
     try:
-        if isinstance(annotation, type) and not typing.get_args(annotation):
-            return f"annotated {annotation.__qualname__}"
-        return f"annotated {annotation!s}".replace("typing.", "")
+        return f"annotated {_spelled(annotation)}"
     except Exception:  # whatever a __repr__ inside of it raises
         return f"annotated with a {type(annotation).__name__}"
+
+
+def _spelled(annotation: object) -> str:
+    if annotation is None or annotation is type(None):
+        return "None"
+    if isinstance(annotation, type) and not typing.get_args(annotation):
+        return annotation.__qualname__
+    if typing.get_origin(annotation) in (typing.Union, _types.UnionType):
+        # Spelled as it is written today: what str() makes of it depends on the Python.
+        return " | ".join(map(_spelled, typing.get_args(annotation)))
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is Annotated:
+        for item in arguments[1:]:
+            if isinstance(item, GuestType):
+                return str(item)
+    elif arguments and (isinstance(origin, type) or is_alias(origin)):
+        inner = ["..." if item is Ellipsis else _spelled(item) for item in arguments]
+        return f"{getattr(origin, '__qualname__', '') or _spelled(origin)}[{', '.join(inner)}]"
+    elif is_alias(annotation):
+        return cast("Any", annotation).__name__  # type: ignore[no-any-return]  # a str
+    return str(annotation).replace("typing.", "")
 
 
 def resolve(annotation: object, where: str) -> GuestType[Any]:
@@ -227,6 +259,15 @@ def resolve(annotation: object, where: str) -> GuestType[Any]:
     """
     if isinstance(annotation, GuestType):
         return annotation
+    if is_alias(annotation):
+        value = unaliased(annotation, where)
+        try:
+            return resolve(value, where)
+        except DeclarationError as error:
+            if error.where != where:
+                raise
+            said = f"annotated {_spelled(annotation)}, an alias of {error.found.removeprefix('annotated ')}"
+            raise DeclarationError(where, said, error.expected, error.write) from error
     if typing.get_origin(annotation) is Annotated:
         return _resolve_annotated(annotation, where)
     origin = typing.get_origin(annotation) or annotation
@@ -263,7 +304,7 @@ def is_optional(metadata: Sequence[object]) -> bool:
 
 
 def _resolve_annotated(annotation: object, where: str) -> GuestType[Any]:
-    inner, *metadata = typing.get_args(annotation)
+    inner, *metadata = (unaliased(item, where) for item in typing.get_args(annotation))
     if is_optional(metadata):
         raise DeclarationError(
             where,
@@ -297,8 +338,9 @@ def _resolve_annotated(annotation: object, where: str) -> GuestType[Any]:
 
 
 def _resolve_union(annotation: object, arguments: Sequence[object], where: str) -> GuestType[Any]:
-    rest = [item for item in arguments if item is not type(None)]
-    if len(rest) == 1 and len(arguments) == 2:
+    members = _members(arguments, where)
+    rest = [item for item in members if item is not type(None)]
+    if len(rest) == 1 and len(members) > 1:
         found = _hooked(
             typing.get_origin(rest[0]) or rest[0], "__nullable_guest_type__", typing.get_args(rest[0]), where
         )
@@ -314,6 +356,18 @@ def _resolve_union(annotation: object, arguments: Sequence[object], where: str) 
     raise DeclarationError(
         where, describe(annotation), "one guest type", "a union has no form in a guest's signature"
     )
+
+
+def _members(arguments: Sequence[object], where: str) -> list[object]:
+    """The members of a union, those of aliases of unions among them, each once."""
+    found: list[object] = []
+    for argument in arguments:
+        value = unaliased(argument, where)
+        union = typing.get_origin(value) in (typing.Union, _types.UnionType)
+        for member in _members(typing.get_args(value), where) if union else [value]:
+            if member not in found:
+                found.append(member)
+    return found
 
 
 def _no_guest_type(annotation: object, origin: object, where: str) -> DeclarationError:

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import struct as _struct
 import sys
 import typing
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from operator import attrgetter
 from operator import index as exact
+from reprlib import recursive_repr
 from struct import Struct
 from typing import Any, TypeVar, dataclass_transform, overload
 
 from hostmod._generated import compile_source
 from hostmod.errors import ConversionError, DeclarationError, SegmentationFault, shown
 from hostmod.memory import OUTSIDE, FixedSizeMemory, Memory
+from hostmod.types.annotations import names_around, read_annotations, unaliased
 from hostmod.types.base import GuestType, Inline, describe, resolve_object
 from hostmod.types.pointer import List, Pointer
 from hostmod.types.view import show_bytes
 
 C = TypeVar("C", bound=type)
 
+
+_LINES = ",\n        "
+"""What separates the items of long lists in generated source: Python's parser takes the square of a line's length."""
 
 MAX_NESTING = 16
 """Records inside records that are read and written as one: Python's compiler takes 200 parentheses."""
@@ -51,7 +58,11 @@ class StructType(GuestType[Any]):
         "align",
         "layout",
         "initializer",
+        "load_object",
+        "store_object",
+        "_inline",
         "_load",
+        "_offsets",
         "_store",
     }
     result = "take an out: Pointer parameter and store the struct through it"
@@ -73,6 +84,7 @@ class StructType(GuestType[Any]):
             offset += type_.size
             align = max(align, type_.align)
         self.fields = tuple(placed)
+        self._offsets = {field.name: field.offset for field in placed}
         self.initializer = initializer
         self.align = align
         self.size = -(-offset // align) * align
@@ -80,10 +92,13 @@ class StructType(GuestType[Any]):
 
     def offsetof(self, name: str) -> int:
         """Offset of a field in bytes; KeyError if there is none of that name."""
-        for field in self.fields:
-            if field.name == name:
-                return field.offset
-        raise KeyError(name)
+        return self._offsets[name]
+
+    def __getstate__(self) -> object:
+        return self.cls, [(field.name, field.type) for field in self.fields], self.initializer
+
+    def __setstate__(self, state: tuple[type, list[tuple[str, GuestType[Any]]], object]) -> None:
+        self.__init__(*state)  # type: ignore[misc]  # what reads and writes it is generated anew
 
     def load_object(self, memory: Memory, offset: int) -> Any:
         return self._load(memory, offset)
@@ -110,6 +125,9 @@ class StructType(GuestType[Any]):
         return ConversionError(where, str(error), "a value that fits")
 
     def inline(self) -> Inline | None:
+        return self._inline  # found once: a struct of many structs asks each of them
+
+    def _find_inline(self) -> Inline | None:
         parts = [field.type.inline() for field in self.fields]
         if not all(parts) or sum(len(part.codes) for part in parts if part) > 64:
             return None
@@ -152,7 +170,7 @@ class StructType(GuestType[Any]):
 
     def _generate(self) -> None:
         """Compile `_load` and `_store`: one unpack or pack for a struct of plain fields, one call a field otherwise."""
-        inline = self.inline()
+        inline = self._inline = self._find_inline()
         names: dict[str, Any] = {
             "__name__": __name__,
             "cls": self.cls,
@@ -205,7 +223,7 @@ class StructType(GuestType[Any]):
                 "    if type(offset) is not int:",
                 "        offset = exact(offset)",
                 f"    memory.end(offset, {self.size})",
-                f"    return cls({', '.join(loads)})",
+                f"    return cls({_LINES.join(loads)})",
             ]
             body = [
                 f"before = memory.read(offset, {self.size})",
@@ -310,6 +328,7 @@ class Length:
         return f"Length({self.length})"
 
     def __guest_type_of__(self, inner: object, where: str) -> GuestType[Any]:
+        inner = unaliased(inner, where)
         if inner is bytes:
             return FixedBytesType(self.length)
         arguments = typing.get_args(inner)
@@ -459,7 +478,8 @@ def _struct_class(cls: type, frozen: bool, depth: int) -> type:
     cls.__guest_type__ = staticmethod(guest_type)  # type: ignore[attr-defined]  # it gains it here
     frame = sys._getframe(depth)
     try:
-        hints = typing.get_type_hints(cls, localns={**frame.f_locals, cls.__name__: cls}, include_extras=True)
+        names = {**frame.f_locals, **names_around(frame), cls.__name__: cls}
+        hints = read_annotations(cls, names)
     except DeclarationError as error:
         raise DeclarationError(
             f"{cls.__name__}: {error.where}", error.found, error.expected, error.write
@@ -482,7 +502,12 @@ def _struct_class(cls: type, frozen: bool, depth: int) -> type:
                 "what is in guest memory is all that a record is made of",
             )
     written = "__init__" in vars(cls)
-    own: Any = dataclasses.dataclass(slots=True, frozen=frozen)(cls)  # Any: it gains attributes below
+    few, described, theirs = len(hints) <= _MANY, cls.__doc__, frozenset(vars(cls))
+    # Any: it gains attributes below
+    own: Any = dataclasses.dataclass(slots=True, frozen=frozen, init=few, repr=few, eq=few)(cls)
+    if not few:
+        _add_methods(own, frozen, theirs)
+        own.__doc__ = described or f"{own.__name__}{inspect.signature(own)}"
     initializer = None if written else own.__init__
     fields = []
     for field in dataclasses.fields(own):
@@ -511,6 +536,69 @@ def _struct_class(cls: type, frozen: bool, depth: int) -> type:
     found.__init__(own, fields, initializer)  # type: ignore[misc]  # it was made above, of nothing
     own.__struct__ = found
     return typing.cast(type, own)
+
+
+_MANY = 250
+"""Fields up to which dataclasses makes a struct's methods: its time grows by the square of their number."""
+
+
+def _add_methods(cls: Any, frozen: bool, written: Collection[str]) -> None:
+    """Give a dataclass the methods that dataclasses would make, but for those that its author wrote."""
+    names = tuple(each.name for each in dataclasses.fields(cls))
+    values = attrgetter(*names)
+
+    def __repr__(self: Any) -> str:  # noqa: N807  # it is the method
+        shown = ", ".join(f"{name}={value!r}" for name, value in zip(names, values(self), strict=True))
+        return f"{type(self).__qualname__}({shown})"
+
+    def __eq__(self: Any, other: object) -> Any:  # noqa: N807  # as above
+        return values(self) == values(other) if type(other) is type(self) else NotImplemented
+
+    def __hash__(self: Any) -> int:  # noqa: N807  # as above
+        return hash(values(self))
+
+    if "__repr__" not in written:
+        cls.__repr__ = recursive_repr()(__repr__)
+    if "__eq__" not in written:
+        cls.__eq__ = __eq__
+    if "__hash__" not in written:
+        cls.__hash__ = __hash__ if frozen else None
+    if "__init__" not in written:
+        _add_initializer(cls, frozen)
+
+
+def _add_initializer(cls: Any, frozen: bool) -> None:
+    """Give a dataclass the ``__init__`` that dataclasses would make."""
+    known = dataclasses.fields(cls)
+    this = "self" if all(each.name != "self" for each in known) else "__dataclass_self__"
+    names: dict[str, Any] = {"__name__": cls.__module__, "_set_": object.__setattr__, "_made_": object()}
+    parameters, body, optional = [this], [], False
+    for index, each in enumerate(known):
+        value = each.name
+        has_default = each.default is not dataclasses.MISSING
+        makes_default = each.default_factory is not dataclasses.MISSING
+        if has_default:
+            names[f"_default_{index}_"] = each.default
+            parameters.append(f"{each.name}=_default_{index}_")
+        elif makes_default:
+            names[f"_default_{index}_"] = each.default_factory
+            parameters.append(f"{each.name}=_made_")
+            value = f"_default_{index}_() if {each.name} is _made_ else {each.name}"
+        elif optional and each.init:
+            raise TypeError(f"non-default argument {each.name!r} follows default argument")
+        else:
+            parameters.append(each.name)
+        optional = optional or has_default or makes_default
+        body.append(
+            f"    _set_({this}, {each.name!r}, {value})" if frozen else f"    {this}.{each.name} = {value}"
+        )
+    if hasattr(cls, "__post_init__"):
+        body.append(f"    {this}.__post_init__()")
+    source = "\n".join([f"def __init__({_LINES.join(parameters)}):", *body]) + "\n"
+    made = compile_source(source, names, f"struct {cls.__qualname__}")["__init__"]
+    made.__qualname__ = f"{cls.__qualname__}.__init__"
+    made.__annotations__ = {**{each.name: each.type for each in known}, "return": None}
+    cls.__init__ = made
 
 
 def sizeof(type: object) -> int:

@@ -6,6 +6,7 @@ import typing
 from typing import Annotated, Any, TypeVar
 
 from hostmod.errors import DeclarationError
+from hostmod.types.annotations import unaliased
 from hostmod.types.base import OPTIONAL, GuestType, describe, is_optional, resolve
 
 T = TypeVar("T")
@@ -24,12 +25,13 @@ def resolve_result(annotation: object, where: str) -> tuple[tuple[GuestType[Any]
     or None).
     """
     optional = False
+    annotation = unaliased(annotation, where)
     if typing.get_origin(annotation) is Annotated:
         inner, *metadata = typing.get_args(annotation)
         if is_optional(metadata):
             optional = True
             rest = [item for item in metadata if item is not OPTIONAL]
-            annotation = Annotated[(inner, *rest)] if rest else inner
+            annotation = Annotated[(inner, *rest)] if rest else unaliased(inner, where)
     if annotation is None or annotation is type(None):
         return (), optional, False
     if typing.get_origin(annotation) is tuple:

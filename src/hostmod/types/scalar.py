@@ -11,7 +11,7 @@ from typing import Annotated, Any, SupportsIndex
 
 from hostmod.errors import ConversionError, error_string, shown
 from hostmod.memory import Memory
-from hostmod.types.base import CoreType, GuestType, Inline, Word
+from hostmod.types.base import CoreType, GuestType, Inline, Layout, Word
 
 
 class ScalarType(GuestType[Any]):
@@ -25,7 +25,7 @@ class ScalarType(GuestType[Any]):
         self.name = name
         self.core = (core,)
         self.format = format
-        self.layout = Struct("<" + format)
+        self.layout = Layout("<" + format)
         self.size = self.align = self.layout.size
 
     def load_object(self, memory: Memory, offset: int) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from struct import Struct
+from types import GenericAlias
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from hostmod.errors import ConversionError, DeclarationError, shown
@@ -48,8 +49,7 @@ class BytesType(WordsType[memoryview]):
 
     def load_value(self, memory: Memory, words: Sequence[Word]) -> memoryview:
         offset, length = words
-        view = memory.view(offset, length * self.step)
-        return view if self.format == "B" else view.cast(self.format)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]  # a format of memoryview's
+        return memory._elements(offset, length * self.step, self.format)
 
     def store_value(self, memory: Memory, value: memoryview | bytes | bytearray) -> Sequence[Word]:
         try:
@@ -101,6 +101,8 @@ else:
         """``Array[T]``, T an integer or float: a typed memoryview of guest memory; `numpy.frombuffer` works on it."""
 
         def __class_getitem__(cls, element: object) -> object:
+            if isinstance(element, TypeVar):
+                return GenericAlias(cls, (element,))  # of an alias: type Row[T] = Array[T]
             found = resolve(element, f"Array[{describe(element).removeprefix('annotated ')}]")
             if not isinstance(found, IntegerType | FloatType) or found.code not in ("int", "float"):
                 raise DeclarationError(
@@ -110,6 +112,8 @@ else:
 
         @classmethod
         def __guest_type__(cls, arguments: tuple[object, ...], where: str) -> object:
+            for element in arguments:
+                return resolve(cls[resolve(element, where)], where)
             raise DeclarationError(
                 where, "annotated Array", "an element type", "write Array[Uint32], for example"
             )
