@@ -88,8 +88,8 @@ INSIDE = {
         "interface": "",
         "exports": "interface",
         "arguments": "memory exports",
-        "declared": "memory interface arguments",
-        "agreement": "",
+        "declared": "memory arguments",
+        "agreement": "interface",
         "instance": "source memory interface exports agreement engines",
     },
 }

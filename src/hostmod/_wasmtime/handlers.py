@@ -26,6 +26,9 @@ class _Info(ctypes.Structure):
     )
 
 
+_Action = ctypes.c_void_p * 64
+"""Room for a struct sigaction: it has 152 bytes, of which the handler is the first word."""
+
 _known = 0
 """The address of wasmtime's handler, once it was seen in its place."""
 
@@ -43,9 +46,7 @@ def _file_of(address: int) -> str:
 
 def handler() -> int:
     """Return the address of what handles SIGSEGV; 0 and 1 stand for the default and for nothing."""
-    action = (
-        ctypes.c_void_p * 64
-    )()  # a struct sigaction has 152 bytes, of which the handler is the first word
+    action = _Action()
     _sigaction(signal.SIGSEGV, None, action)
     return int(action[0] or 0)
 

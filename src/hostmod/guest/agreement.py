@@ -5,6 +5,7 @@ from __future__ import annotations
 import wasmtime
 
 from hostmod.errors import LinkError, Trap, visible
+from hostmod.guest.interface import Interface
 
 
 def check_engines(
@@ -46,19 +47,19 @@ def own_trap(error: wasmtime.Trap) -> Trap | None:
     return Trap.of(error) if by_guest and not isinstance(error, Trap) else None
 
 
-def check_unshared(module: wasmtime.Module) -> None:
+def check_unshared(interface: Interface) -> None:
     """Refuse a guest that imports a memory which threads share: hostmod neither makes such a one nor shows it."""
-    for each in module.imports:
-        if isinstance(each.type, wasmtime.MemoryType) and each.type.is_shared:
+    for each in interface.memories:
+        if each.type.is_shared:
             raise LinkError(
                 f"instantiate: the guest imports a shared memory ({visible(f'{each.module}::{each.name}')}), expected "
                 "an unshared one; compile the guest without threads, or pass linker= with an instance that exports it"
             )
 
 
-def no_memory(module: wasmtime.Module) -> LinkError:
+def no_memory(interface: Interface) -> LinkError:
     """Return the error for a guest without a memory that hostmod can show."""
-    if any(isinstance(each.type, wasmtime.MemoryType) and each.type.is_shared for each in module.exports):
+    if any(interface.exports[name].type.is_shared for name in interface.exported_memories):
         return LinkError(
             "Guest.memory: the guest's memory is shared, expected an unshared one; compile the guest without threads, "
             "or use its wasmtime.SharedMemory: guest.exports['memory']"

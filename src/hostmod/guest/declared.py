@@ -13,7 +13,6 @@ import wasmtime
 from hostmod import _wasmtime, trampoline
 from hostmod.errors import DeclarationError, ExportMismatch, LinkError, Mismatch
 from hostmod.guest.arguments import Allocator, Arguments
-from hostmod.guest.interface import SHOWN
 from hostmod.guest.memory import GuestMemory
 from hostmod.link import core_signature
 from hostmod.plan import Plan, caller_frame, plan_of
@@ -22,6 +21,9 @@ from hostmod.types.reference import CallerType
 F = TypeVar("F", bound=Callable[..., Any])
 
 _EXPORT = "__hostmod_export__"
+
+SHOWN = 20
+"""How many exports are looked at for a message: a guest decides how many there are."""
 
 
 @overload

@@ -60,7 +60,7 @@ class Guest:
                 except ValueError:
                     raise closed() from None
             if not isinstance(found, wasmtime.Memory):
-                raise no_memory(self.module)
+                raise no_memory(self._interface)
             self._memory = GuestMemory(self.store, found)
         return self._memory
 
@@ -138,7 +138,8 @@ def instantiate(
         Trap: the guest's start function trapped.
     """
     _wasmtime.verify()
-    check_engines(engine, store, linker)
+    if store is not None or linker is not None:
+        check_engines(engine, store, linker)
     own_engine = engine is None and store is None and linker is None
     if engine is None:
         given = linker if store is None else store
@@ -156,7 +157,7 @@ def instantiate(
         made = _made(hosts, owned)
         own_linker = linker is None
         if own_linker:
-            check_unshared(module)
+            check_unshared(interface)
         linker = linker or wasmtime.Linker(engine)
         if store is None:
             store = own_store = _wasmtime.new_store(engine)

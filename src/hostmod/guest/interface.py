@@ -22,9 +22,6 @@ _GUEST_TYPES: dict[str, GuestType[Any]] = {
     "externref": EXTERNREF,
 }
 
-SHOWN = 20
-"""How many names messages list: a guest decides how many there are."""
-
 
 class Signature:
     """A function that a guest exports, by name and core types: made ready for calls in any store."""
