@@ -116,6 +116,6 @@ class GuestThunk:
             "WORDS": words,
             "invoke": _wasmtime.func_call_unchecked_held if hold else _wasmtime.func_call_unchecked,
         }
-        # Taken out of its own globals: the store goes with the last reference to the call, not with the next collection.
+        # Out of its own globals: the store goes with the last reference to the call, not with the next collection.
         call: Callable[..., Any] = compile_source(text, names, what).pop("call")
         return call if self._lenient is None else self._lenient(call)
