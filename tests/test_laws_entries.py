@@ -74,9 +74,12 @@ for attempt in range(200):
 print("fine")
 """
 
+PREPARED = ["InstancePre.instantiate"] if hasattr(wasmtime.Linker, "instantiate_pre") else []
+"""What wasmtime-py 48 began with."""
+
 WAYS = [
     "Linker.instantiate",
-    "InstancePre.instantiate",
+    *PREPARED,
     "Instance",
     "Linker.define_module",
     "Func",
@@ -156,7 +159,7 @@ empty = wasmtime.Module(engine, "(module)")
 simple = wasmtime.FuncType([], [])
 number = wasmtime.GlobalType(wasmtime.ValType.i32(), True)
 references = wasmtime.TableType(wasmtime.ValType.externref(), wasmtime.Limits(1, 1))
-pre = linker.instantiate_pre(empty)
+pre = linker.instantiate_pre(empty) if hasattr(linker, "instantiate_pre") else None
 call = hostmod.guest.export_caller("nothing", store, exports["nothing"])
 held = hostmod.guest.export_caller("nothing", store, exports["nothing"], hold_gil=True)
 guest_memory = hostmod.guest.GuestMemory(store, memory)
@@ -192,7 +195,7 @@ changes = {
     "Linker.define_instance": lambda: linker.define_instance(store, f"i{next(names)}", instance),
     "Linker.define_module": lambda: linker.define_module(store, f"m{next(names)}", empty),
     "Linker.instantiate": lambda: linker.instantiate(store, empty),
-    "InstancePre.instantiate": lambda: pre.instantiate(store),
+    **({} if pre is None else {"InstancePre.instantiate": lambda: pre.instantiate(store)}),
     "Store.gc": store.gc,
     "Store.set_fuel": lambda: store.set_fuel(10**15),
     "Store.get_fuel": store.get_fuel,
@@ -379,7 +382,7 @@ def test_an_interrupt_in_the_frame_of_a_binding_leaves_no_claim_past_what_the_th
 
 
 NESTED = """
-import signal, sys, time
+import gc, signal, sys, time
 import wasmtime, hostmod
 from hostmod import HostModule, function
 from hostmod._wasmtime import store as stores
@@ -413,6 +416,8 @@ def interfere(*_):
         finally:
             inside = False
 
+if sys.argv[1] == "a profiler":
+    gc.disable()  # each finalizer is several calls, and each of those leaves more to be collected than there was
 for at in range(int(sys.argv[3])):
     error = ValueError(at)
     if sys.argv[1] == "a profiler":
@@ -443,7 +448,7 @@ WHO = ["a profiler", "a signal"]
 @pytest.mark.parametrize("who", WHO)
 def test_a_guest_that_is_called_in_between_takes_neither_what_was_raised_nor_the_claim(who: str) -> None:
     way = "0"
-    assert run_apart(NESTED, who, way, "60" if who == "a profiler" else "20000") == "fine True\n"
+    assert run_apart(NESTED, who, way, "200" if who == "a profiler" else "20000") == "fine True\n"
 
 
 @pytest.mark.skipif(
@@ -451,7 +456,7 @@ def test_a_guest_that_is_called_in_between_takes_neither_what_was_raised_nor_the
 )
 @pytest.mark.parametrize("who", WHO)
 def test_nor_does_one_that_wasmtime_py_has_called(who: str) -> None:
-    assert run_apart(NESTED, who, "1", "60" if who == "a profiler" else "20000") == "fine True\n"
+    assert run_apart(NESTED, who, "1", "200" if who == "a profiler" else "20000") == "fine True\n"
 
 
 # --------------------------------------------------------------------------------------------------- recursion
@@ -483,7 +488,7 @@ module = wasmtime.Module(engine, passing(Host, more=text))
 starting = wasmtime.Module(engine, passing(Host, more="(func $s (drop (call $again (i32.const 1)))) (start $s)"))
 linker = wasmtime.Linker(engine)
 Host().link(linker)
-prepared = linker.instantiate_pre(starting)
+prepared = linker.instantiate_pre(starting) if hasattr(linker, "instantiate_pre") else None
 
 def new():
     store = wasmtime.Store(engine)
@@ -542,9 +547,7 @@ print(*said)
 
 
 @pytest.mark.parametrize("limit", ["default", "1000000"], ids=["the default limit", "no limit"])
-@pytest.mark.parametrize(
-    "way", ["an export", "a GuestModule", "Func", "Linker.instantiate", "InstancePre.instantiate"]
-)
+@pytest.mark.parametrize("way", ["an export", "a GuestModule", "Func", "Linker.instantiate", *PREPARED])
 @pytest.mark.parametrize("how", ["the guest", "one store", "a new store each"])
 @pytest.mark.parametrize("where", ["main", "256", "512", "1024"])
 def test_recursion_ends_in_an_exception_on_every_thread(where: str, how: str, way: str, limit: str) -> None:

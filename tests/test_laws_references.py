@@ -171,3 +171,87 @@ def _cases() -> list[tuple[str, str, str]]:
 def test_the_same_object_comes_back_whatever_collects_meanwhile(what: str, how: str, who: str) -> None:
     count = {"a signal": "6000", "a profiler": "300"}.get(who, "1500")
     assert run_apart(WHILE + GUEST, what, how, who, count) == "fine True\n"
+
+
+FINALIZERS = """
+import sys
+import hostmod, wasmtime
+from hostmod import HostModule, function
+from hostmod.types import ExternRef
+from wat import passing
+
+class Host(HostModule, name="host"):
+    @function
+    def same(self, thing: ExternRef) -> ExternRef:
+        return thing
+
+more = '''(table $t (export "table") 8 externref)
+  (func (export "put") (param i32 externref) (table.set $t (local.get 0) (local.get 1)))
+  (func (export "take") (param i32) (result externref) (table.get $t (local.get 0)))
+  (func (export "spin") (param i32)
+    (loop $again
+      (table.set $t (i32.const 1) (call $same (table.get $t (i32.const 0))))
+      (local.set 0 (i32.sub (local.get 0) (i32.const 1)))
+      (br_if $again (local.get 0))))'''
+guest = hostmod.instantiate(passing(Host, more=more), Host())
+put, take, spin = guest.exports.put, guest.exports.take, guest.exports.spin
+raw_put, table = guest.exports["put"], guest.exports["table"]
+gone, wrong = 0, []
+sys.unraisablehook = lambda what: wrong.append(repr(what.exc_value))
+closing = False
+
+class Thing:
+    def __del__(self):
+        global gone
+        gone += 1
+        if not closing:
+            ways[sys.argv[1]]()
+
+def call():
+    other = object()
+    put(3, other)
+    assert take(3) is other
+
+def call_by_wasmtime_py():
+    other = object()
+    table.set(guest.store, 3, other)
+    assert table.get(guest.store, 3) is other
+
+ways = {
+    "collects": guest.store.gc,
+    "calls": call,
+    "calls by wasmtime-py": call_by_wasmtime_py,
+    "runs the guest, which calls back": lambda: spin(3),
+    "grows its memory": lambda: guest.memory.grow(0),
+    "leaves another": lambda: put(4, Thing()) if gone < 500 else None,
+}
+for at in range(1000):
+    put(at % 3, Thing())
+    table.set(guest.store, 1, Thing())
+    spin(2)
+    if at % 7 == 0:
+        guest.store.gc()
+        assert gone > at // 2, (gone, at)
+closing = True
+del put, take, spin, raw_put, table
+guest.close()
+assert not wrong, wrong[:3]
+assert gone >= 2000, gone
+print("fine")
+"""
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        "collects",
+        "calls",
+        "calls by wasmtime-py",
+        "runs the guest, which calls back",
+        "grows its memory",
+        "leaves another",
+    ],
+)
+def test_an_object_that_goes_may_use_the_store_that_let_go_of_it(what: str) -> None:
+    """wasmtime's collector calls finalizers in its midst: wasmtime 36 ended the process where one came back to it."""
+    assert run_apart(FINALIZERS, what) == "fine\n"

@@ -164,6 +164,8 @@ enum {
     CALLER,         /* (memory, address) -> Caller */
     REFERENCE,      /* (context, address of a root) -> object */
     MAKE_ROOT,      /* (context, object, address of a root that is all zeros) */
+    DROP,           /* (): lets go of what is in `dropped` */
+    DROPPED,        /* no function: handles of objects that guests let go of */
     FAIL,           /* (error address, trap address): raises */
     BUSY,           /* (where): raises */
     RAISE_ERRNO,    /* (number): raises */
@@ -173,7 +175,7 @@ enum {
 
 static const char *const helper_names[HELPER_COUNT] = {
     "load", "store",  "fault",  "invalid_string", "missing",   "stale",      "elsewhere", "bad_none", "bad_tuple",
-    "errno", "trap", "escaped", "moves", "end_moving", "guard", "watch", "nested", "stack", "caller", "reference", "make_root", "fail", "busy",
+    "errno", "trap", "escaped", "moves", "end_moving", "guard", "watch", "nested", "stack", "caller", "reference", "make_root", "drop", "dropped", "fail", "busy",
     "raise_errno", "raised",
 };
 static PyObject *helpers[HELPER_COUNT];
@@ -2759,6 +2761,12 @@ static PyObject *guest_call(GuestCall *self, PyObject *const *arguments, size_t 
         for (Py_ssize_t at = 0; at < self->references; at++)
             unroot(self->context, &returned[at]);
         guard_leave(self->guard);
+    }
+    if (result != NULL && PyObject_Size(helpers[DROPPED]) > 0) {
+        PyObject *dropped = ask(DROP, "()");
+        if (dropped == NULL)
+            Py_CLEAR(result);
+        Py_XDECREF(dropped);
     }
     Py_DECREF(self);
     return result;

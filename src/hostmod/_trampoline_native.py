@@ -286,6 +286,8 @@ _HELPERS: dict[str, Any] = {
     "caller": _caller,
     "reference": references.rooted_object,
     "make_root": references.make_root,
+    "drop": references.drop,
+    "dropped": references.dropped,
     "fail": _fail,
     "busy": _busy,
     "raise_errno": _raise_errno,

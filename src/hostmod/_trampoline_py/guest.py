@@ -49,6 +49,8 @@ _NAMES: dict[str, Any] = {
     "index": operator.index,
     "put_words": put_words,
     "from_raw": library.externref_from_raw,
+    "drop": references.drop,
+    "dropped": references.dropped,
     "make_roots": references.make_roots,
     "new_roots": references.new_roots,
     "objects_of": references.objects_of,

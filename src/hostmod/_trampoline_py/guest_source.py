@@ -78,7 +78,7 @@ def render_guest(plan: Plan, native_guard: bool = False) -> tuple[str, dict[str,
         )
     if passed:
         source.add("    unroot(context, passed)")
-    source.add("if here.held:", "    release(used)")
+    source.add("if here.held:", "    release(used)", "if dropped:", "    drop()")
     source.add(
         "if error is not None or s.trap[0]:",
         "    pointer = s.trap[0]",

@@ -10,6 +10,8 @@
 - `Linker.define_module`: it instantiates, and has no `enter_wasm`.
 - `Caller.get`: asks wasmtime with the caller and not a context, so another thread was not refused.
 - `Caller.__init__`: tells where the stack of the thread is.
+- `_externref_finalizer`, as `_value` looks it up: an object that goes while the guest's collector is at work could call
+  into the store. `Store.gc` lets go of the objects afterwards, as each call does.
 - `Config.max_wasm_stack` and `Engine.__init__`: what an engine cannot be asked for later.
 
 tests/test_patches.py looks through wasmtime-py for importers, entry points and uses of a context that this list lacks.
@@ -29,6 +31,7 @@ import wasmtime
 from wasmtime import _ffi as ffi
 from wasmtime import _func as wasmtime_func
 from wasmtime import _store as wasmtime_store
+from wasmtime import _value as wasmtime_value
 
 from hostmod._wasmtime import engine, references, stack, store, traps
 from hostmod._wasmtime.signals import uninterruptible_entry
@@ -126,6 +129,15 @@ def _set_limits(self: wasmtime.Store, *arguments: Any, **keywords: Any) -> None:
 _original_set_limits = wasmtime.Store.set_limits
 
 
+def _gc(self: wasmtime.Store) -> None:
+    _original_gc(self)
+    references.drop()
+
+
+_original_gc = wasmtime.Store.gc
+_gc.__doc__ = _original_gc.__doc__
+
+
 # -------------------------------------------------------------------------------------------- what a call has raised
 
 
@@ -147,6 +159,8 @@ class Entry:
         here.used = self._used
         if here.held:
             references.release(self._used)
+        if references.dropped:
+            references.drop()
         if error is None and not self._trap:  # null is false
             return
         _left(self._trap, error)
@@ -252,6 +266,8 @@ def _install() -> None:
         raise differs("_func has no Trap of its own", "wasmtime.Trap, of which its callback makes one")
     if "_context" in vars(wasmtime.Store).get("set_limits", _install).__code__.co_names:
         raise differs("Store.set_limits uses a context", "the store's pointer")
+    if not isinstance(getattr(wasmtime_value, "_externref_finalizer", None), type(references.finalizer)):
+        raise differs("_value has no _externref_finalizer", "a C function that takes the handle of an object")
     modules = importers()
     for module in modules:
         if module.enter_wasm is not original:
@@ -262,6 +278,8 @@ def _install() -> None:
             cls._context = method  # type: ignore[union-attr]  # as was checked
     wasmtime.Store.close = store.close  # type: ignore[assignment,method-assign]  # does what it did, and more
     wasmtime.Store.set_limits = _set_limits  # type: ignore[method-assign]  # the same, inside
+    wasmtime.Store.gc = _gc  # type: ignore[method-assign]  # the same, and what the objects' finalizers do afterwards
+    wasmtime_value._externref_finalizer = references.finalizer  # as was checked
     wasmtime.Caller.__init__ = _caller_init  # type: ignore[method-assign]  # the same, and notes the stack
     wasmtime.Caller.get = _caller_get  # type: ignore[method-assign]  # the same, on the call's own thread
     wasmtime.Linker.define_module = _define_module  # type: ignore[method-assign]  # the same, with the host's exception

@@ -4,13 +4,18 @@ Objects are interned where wasmtime-py interns its own, so that a reference made
 both are dropped by the store's collector. A raw reference, as it stands in a call's slots, is no root: another object
 may take its place as soon as the store collects, which any Python code can bring about. So raws are rooted before
 anything else is done, and made last.
+
+The store's collector runs finalizers in the midst of its work, when nothing may be asked of the store; and an object
+that goes can have a `__del__` that does. So the finalizer only notes what is to go, and `drop` lets go of it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+from collections import deque
 from collections.abc import Sequence
-from itertools import repeat
+from itertools import repeat, starmap
 from typing import Any
 
 from wasmtime import _ffi as ffi
@@ -21,6 +26,29 @@ from hostmod._wasmtime.stack import here
 from hostmod.errors import ConversionError, InternalError
 
 ROOT_SIZE = ctypes.sizeof(ffi.wasmtime_externref_t)
+
+dropped: deque[int] = deque()
+"""The handles of objects that no guest refers to any more, and that are still to go."""
+
+finalizer = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(dropped.append)
+"""What wasmtime calls with the handle of an object that its guest let go of. It runs no Python code: no signal, no
+profiler and no collector comes in between."""
+
+_free: Any = getattr(wasmtime_value, "_externref_finalizer", None)
+"""wasmtime-py's own finalizer, which lets go of the object at once; `patches` checks that there is one."""
+
+
+def drop() -> None:
+    """Let go of what is in `dropped`. What an object's own finalizer adds waits for the next time."""
+    if here.dropping:
+        return
+    here.dropping = True
+    try:
+        with contextlib.suppress(IndexError):  # another thread was faster
+            any(map(_free, starmap(dropped.popleft, repeat((), len(dropped)))))
+    finally:
+        here.dropping = False
+
 
 _types: dict[int, Any] = {}
 
@@ -98,8 +126,10 @@ def make_root(context: int, value: object, address: int) -> None:
     """Make a rooted reference to an object, in a wasmtime_externref_t that is all zeros; None leaves it null."""
     if value is None:
         return
+    if dropped:
+        drop()
     handle = wasmtime_value._intern(value)
-    if not library.externref_new(context, handle, wasmtime_value._externref_finalizer, address):
+    if not library.externref_new(context, handle, finalizer, address):
         raise InternalError("wasmtime_externref_new made no reference: the store's GC heap is exhausted")
 
 

@@ -34,6 +34,8 @@ class _Thread(threading.local):
         self.used = self.low + size if self.low else _UNKNOWN
         self.held: list[Any] = []
         """Roots of references that host functions have returned: see `references.hold_raws`."""
+        self.dropping = False
+        """Whether objects that guests let go of are going: see `references.drop`."""
 
 
 def _posix(library: Any) -> tuple[int, int]:

@@ -19,7 +19,7 @@ import wasmtime
 from wasmtime import _ffi as ffi
 
 from hostmod._wasmtime import engine as engines
-from hostmod._wasmtime import stack
+from hostmod._wasmtime import references, stack
 from hostmod._wasmtime.signals import uninterruptible_entry
 from hostmod._wasmtime.stack import here
 from hostmod.errors import StoreBusyError, ViewEscapedError
@@ -45,6 +45,7 @@ class Keeper:
     def __del__(self, delete: Callable[[Any], None] = ffi.wasmtime_store_delete) -> None:
         if self.pointer is not None and not sys.is_finalizing():
             delete(self.pointer)
+            references.drop()
 
 
 _NOBODY = (0,)
@@ -360,6 +361,7 @@ def close(store: wasmtime.Store, is_finalizing: Callable[[], bool] = sys.is_fina
     guard = store.__dict__.get("_hostmod_guard")
     if guard is None:
         original_close(store)  # nobody has been inside
+        references.drop()
         return
     guard.settle()
     if guard.depth and guard.owner == get_ident():
@@ -384,6 +386,7 @@ def close(store: wasmtime.Store, is_finalizing: Callable[[], bool] = sys.is_fina
     if keeper is None:
         original_close(store)
         del entered
+        references.drop()
         return
     gone = weakref.ref(keeper)
     del keeper
@@ -393,6 +396,7 @@ def close(store: wasmtime.Store, is_finalizing: Callable[[], bool] = sys.is_fina
     else:
         keeper.pointer = store._consume()
     del keeper, entered
+    references.drop()
 
 
 original_close = wasmtime.Store.close
