@@ -23,7 +23,6 @@ from wat import run_apart
 from hostmod import _wasmtime
 from hostmod._wasmtime import patches, references, store
 
-
 NEWEST = int(_wasmtime.WASMTIME_VERSION.partition(".")[0]) >= 48
 """Whether wasmtime-py has all of the modules that are known; older ones have fewer."""
 
