@@ -775,12 +775,12 @@ class Case:
             if not self.ever_kept and not (self.moves and self.way != "nothing"):
                 raise
             return
-        except (RuntimeError, OSError) as error:
-            if error is not said.get("error") or (optional and isinstance(error, OSError)):
-                raise
-            return
         except hostmod.StoreBusyError:
             if self.way != "a thread":
+                raise
+            return
+        except (RuntimeError, OSError) as error:
+            if error is not said.get("error") or (optional and isinstance(error, OSError)):
                 raise
             return
         except (hostmod.StaleMemoryError, ValueError):
@@ -805,7 +805,7 @@ class Case:
             expected += RESULTS[each][1](value)
         if optional:
             expected += (0,)
-        got = () if found is None and not expected else (found,) if len(expected) == 1 else tuple(found)
+        got = () if found is None and not expected else (found,) if len(expected) == 1 else tuple(found or ())
         for one, other in zip(got, expected, strict=True):
             if one != other and one is not other:
                 raise Wrong(f"f{number} -> {results}: {got}, expected {expected}")

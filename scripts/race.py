@@ -28,8 +28,8 @@ import wasmtime
 from wat import passing
 
 import hostmod
-from hostmod import HostModule, StaleMemoryError, StoreBusyError, function
-from hostmod.guest import export_caller
+from hostmod import HostModule, StaleMemoryError, StoreBusyError, function, trampoline
+from hostmod.guest import GuestMemory, export_caller
 from hostmod.types import (
     Array,
     Bytes,
@@ -177,7 +177,7 @@ class Race:
         raw: Any = instance.exports(store)
         names = ("add", "half", "greet", "total", "change", "same", "fails")
         e: Any = SimpleNamespace(**{each: export_caller(each, store, raw[each]) for each in names})
-        memory = hostmod.guest.GuestMemory(store, raw["memory"])
+        memory = GuestMemory(store, raw["memory"])
         typed = Typed(store, instance)
         name = f"thread {number}".encode()
         text = b"hello, " + name
@@ -263,7 +263,7 @@ class Shared:
         shared = self
         self.guest = hostmod.instantiate(passing(Inside), Inside(), engine=race.engine)
         self.raw: Any = self.guest.instance.exports(self.guest.store)
-        self.raw["look"], self.raw["memory"]  # looked up before the threads ask for them
+        _ = self.raw["look"], self.raw["memory"]  # looked up before the threads ask for them
         self.look, self.memory = self.guest.exports.look, self.guest.memory
 
     def use(self, stop: float, number: int) -> int:
@@ -329,7 +329,7 @@ def main() -> int:
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 60.0
     threads = int(sys.argv[2]) if len(sys.argv) > 2 else 8
     enabled = getattr(sys, "_is_gil_enabled", lambda: True)()
-    backend = hostmod.trampoline.active.NAME
+    backend = trampoline.active.NAME
     print(f"Python {sys.version.split()[0]}, GIL {'on' if enabled else 'off'}, {threads} threads, {backend}")
     run = race(seconds, threads)
     for name, counts in run.counts.items():
