@@ -205,6 +205,7 @@ def host_call(twin: Any, case: str) -> tuple[Callable[[], None], list[Any]]:
         ((thunk, b"host", b"f", _wasmtime.type_address(type_)),),
         (function,),
         None,
+        None,
     )
     exports = linker.instantiate(store, wasmtime.Module(twins.ENGINE, twins.forwarding(plan))).exports(store)
     memory: Any = exports["memory"]

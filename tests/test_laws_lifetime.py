@@ -126,22 +126,116 @@ def test_a_linker_that_refuses_keeps_nothing() -> None:
     assert payload() is None
 
 
-def test_a_host_that_holds_its_guest_is_freed_once_the_guest_is_closed() -> None:
-    class Cyclic(HostModule, name="cyclic"):
-        guest: hostmod.Guest
+HOLDS: dict[str, Any] = {
+    "nothing": lambda guest: None,
+    "the guest": lambda guest: guest,
+    "an export": lambda guest: guest.exports.f,
+    "an export of wasmtime-py's": lambda guest: (guest.store, guest.exports["f"]),
+    "the memory": lambda guest: guest.memory,
+    "the store": lambda guest: guest.store,
+    "the instance": lambda guest: (guest.instance, guest.store),
+    "a GuestModule": lambda guest: Calls(guest.store, guest.instance),
+}
 
+
+class Calls(hostmod.GuestModule):
+    @hostmod.export
+    def f(self) -> Int32: ...
+
+
+class Cyclic(HostModule, name="cyclic"):
+    held: Any = None
+
+    @function
+    def f(self) -> Int32:
+        return 1
+
+
+@pytest.mark.parametrize("what", HOLDS)
+@pytest.mark.parametrize("closed", [False, True], ids=["open", "closed"])
+def test_the_collector_finds_a_host_that_holds(what: str, closed: bool) -> None:
+    host = Cyclic()
+    guest = hostmod.instantiate(passing(Cyclic), host)
+    host.held = HOLDS[what](guest)
+    assert guest.exports.f() == 1
+    gone = weakref.ref(host), weakref.ref(guest.store)
+    if closed:
+        guest.close()
+    del host, guest
+    gc.collect()
+    assert [each() for each in gone] == [None, None]
+
+
+def functions_that_hold_their_guest() -> weakref.ref[wasmtime.Store]:
+    env = hostmod.module("env")
+    held: list[Any] = []
+
+    @env.function
+    def f() -> Int32:
+        return len(held)
+
+    guest = hostmod.instantiate(passing(env), env)
+    held.append(guest)
+    assert guest.exports.f() == 1
+    return weakref.ref(guest.store)
+
+
+def test_the_collector_finds_functions_that_hold_their_guest() -> None:
+    gone = functions_that_hold_their_guest()
+    gc.collect()
+    assert gone() is None
+
+
+def test_several_guests_of_one_store_keep_their_hosts_until_it_is_closed() -> None:
+    store = wasmtime.Store()
+    hosts = [Cyclic() for _ in range(3)]
+    guests = [hostmod.instantiate(passing(Cyclic), host, store=store) for host in hosts]
+    gone = [weakref.ref(host) for host in hosts]
+    calls = [guest.exports.f for guest in guests]
+    del hosts, guests
+    gc.collect()
+    assert [call() for call in calls] == [1, 1, 1]
+    store.close()
+    gc.collect()
+    assert [each() for each in gone] == [None] * 3
+    for call in calls:
+        with pytest.raises(hostmod.StaleMemoryError):
+            call()
+
+
+def test_a_host_that_keeps_the_linker_may_use_it_for_other_stores() -> None:
+    class Keeps(HostModule, name="keeps"):
         @function
         def f(self) -> Int32:
-            return 1
+            return 7
 
-    host = Cyclic()
-    host.guest = hostmod.instantiate(passing(Cyclic), host)
-    assert host.guest.exports.f() == 1
-    watched = weakref.ref(host)
-    host.guest.close()
-    del host
+        def link(self, linker: wasmtime.Linker, **where: Any) -> None:
+            super().link(linker, **where)
+            kept.append(linker)
+
+    kept: list[wasmtime.Linker] = []
+    guest = hostmod.instantiate(passing(Keeps), Keeps())
+    module, engine = guest.module, guest.store.engine
+    guest.close()
+    del guest
     gc.collect()
-    assert watched() is None
+    store = wasmtime.Store(engine)
+    instance = kept.pop().instantiate(store, module)
+    gc.collect()
+    f: Any = instance.exports(store)["f"]
+    assert export_caller("f", store, f)() == 7
+
+
+def test_a_view_that_outlives_its_store_outlives_the_hosts_too() -> None:
+    host = Cyclic()
+    guest = hostmod.instantiate(passing(Cyclic), host)
+    view = guest.memory.view(0, 4)
+    gone = weakref.ref(host)
+    guest.close()
+    del host, guest
+    gc.collect()
+    assert gone() is None
+    assert bytes(view) == bytes(4)
 
 
 def test_classes_are_freed_with_their_modules() -> None:

@@ -255,7 +255,7 @@ class Bench:
         linker = wasmtime.Linker(self.store.engine)
         type_ = _wasmtime.function_type(self.plan.param_types, self.plan.result_types)
         row = (twin.HostThunk(self.plan), b"host", b"f", _wasmtime.type_address(type_))
-        assert twin.define_all(_wasmtime.linker_address(linker), (row,), (function,), None) is None
+        assert twin.define_all(_wasmtime.linker_address(linker), (row,), (function,), None, None) is None
         params = " ".join(self.plan.param_types)
         gets = " ".join(f"(i32.const {8 * index})" for index in range(len(self.plan.param_types)))
         exports: Any = linker.instantiate(

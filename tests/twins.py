@@ -649,7 +649,7 @@ class Host:
         thunk = twin.HostThunk(plan, "memory", fixed)
         self._type = _wasmtime.function_type(plan.param_types, plan.result_types)
         rows = ((thunk, b"host", b"f", _wasmtime.type_address(self._type)),)
-        assert twin.define_all(_wasmtime.linker_address(linker), rows, (function.func,), None) is None
+        assert twin.define_all(_wasmtime.linker_address(linker), rows, (function.func,), None, None) is None
         module = wasmtime.Module(ENGINE, forwarding(plan, memory))
         exports = linker.instantiate(self.store, module).exports(self.store)
         self.raw = Raw(self.store, exports["run"], plan)  # type: ignore[arg-type]  # a Func

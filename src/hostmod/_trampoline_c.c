@@ -2398,13 +2398,16 @@ struct Linked {
     PyObject *receiver;  /* what the functions are methods of, or NULL */
     PyObject *functions; /* with `rows`, keeps what the items borrow */
     PyObject *rows;
+    bool borrowed; /* all three are: the store keeps them */
     Served items[];
 };
 
 static void linked_free(Linked *linked) {
-    Py_XDECREF(linked->receiver);
-    Py_XDECREF(linked->functions);
-    Py_XDECREF(linked->rows);
+    if (!linked->borrowed) {
+        Py_XDECREF(linked->receiver);
+        Py_XDECREF(linked->functions);
+        Py_XDECREF(linked->rows);
+    }
     PyMem_Free(linked);
 }
 
@@ -2580,13 +2583,14 @@ static void forget(void *env) {
     PyGILState_Release(state);
 }
 
-/* define_all(linker address, ((thunk, module, name, type's address), ...), (function, ...), receiver or None)
-   -> None, or (index of what the linker refused, address of its error) */
+/* define_all(linker address, ((thunk, module, name, type's address), ...), (function, ...), receiver or None, keep or None)
+   -> None, or (index of what the linker refused, address of its error). What has to live is added to the list `keep`, or is
+   wasmtime's. */
 static PyObject *define_all(PyObject *self, PyObject *const *arguments, Py_ssize_t count) {
     (void)self;
-    if (!takes(count, 4))
+    if (!takes(count, 5))
         return NULL;
-    PyObject *rows = arguments[1], *functions = arguments[2], *receiver = arguments[3];
+    PyObject *rows = arguments[1], *functions = arguments[2], *receiver = arguments[3], *keep = arguments[4];
     void *linker = PyLong_AsVoidPtr(arguments[0]);
     if (linker == NULL && PyErr_Occurred())
         return NULL;
@@ -2599,9 +2603,23 @@ static PyObject *define_all(PyObject *self, PyObject *const *arguments, Py_ssize
     if (linked == NULL)
         return PyErr_NoMemory();
     linked->alive = many + 1; /* one of them is ours, until all is defined */
-    linked->receiver = receiver == Py_None ? NULL : Py_NewRef(receiver);
-    linked->functions = Py_NewRef(functions);
-    linked->rows = Py_NewRef(rows);
+    linked->receiver = receiver == Py_None ? NULL : receiver;
+    linked->functions = functions;
+    linked->rows = rows;
+    linked->borrowed = keep != Py_None;
+    if (linked->borrowed) {
+        PyObject *kept = PyTuple_Pack(3, receiver, functions, rows);
+        bool fine = kept != NULL && PyList_Append(keep, kept) == 0;
+        Py_XDECREF(kept);
+        if (!fine) {
+            PyMem_Free(linked);
+            return NULL;
+        }
+    } else {
+        Py_XINCREF(linked->receiver);
+        Py_INCREF(functions);
+        Py_INCREF(rows);
+    }
     PyObject *result = Py_None;
     Py_ssize_t index = 0;
     while (result == Py_None && index < many) {

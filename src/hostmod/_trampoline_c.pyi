@@ -98,6 +98,7 @@ def define_all(
     rows: tuple[tuple[Any, bytes, bytes, int], ...],
     functions: tuple[Callable[..., Any], ...],
     receiver: object,
+    keep: list[object] | None,
     /,
 ) -> tuple[int, int] | None: ...
 def hand(guard: Guard, where: str, /) -> Any: ...

@@ -204,9 +204,21 @@ def link_host(
     linker: wasmtime.Linker,
     memory: MemorySpec = "memory",
     store: wasmtime.Store | None = None,
+    keep: list[object] | None = None,
 ) -> None:
-    """Link a host module, whatever an instance keeps in an attribute `link`. Errors as in `HostModule.link`."""
-    type(host).link(host, linker, memory=memory, store=store)  # type: ignore[arg-type]  # the host is of its type
+    """Link a host module, whatever an instance keeps in an attribute `link`. Errors as in `HostModule.link`.
+
+    What has to live as long as the linker and its stores is added to `keep`, unless the host's class has a `link` of
+    its own, which may do more with the linker; without `keep`, wasmtime keeps it.
+    """
+    method = type(host).link
+    if keep is None or method not in (HostModule.link, FunctionModule.link):
+        method(host, linker, memory=memory, store=store)  # type: ignore[arg-type]  # the host is of its type
+    elif isinstance(host, HostModule):
+        cls = type(host)
+        _define(linker, cls.functions, memory, store, cls._linkages, host, keep=keep)
+    else:
+        _define(linker, host._functions, memory, store, host._linkages, keep=keep)
 
 
 def close(module: Declaration) -> None:
@@ -289,8 +301,12 @@ def _define(
     cache: dict[str, _Linkage],
     receiver: HostModule | None = None,
     serve: Callable[[Function], Callable[..., Any]] | None = None,
+    keep: list[object] | None = None,
 ) -> None:
-    """Define functions in a linker, as methods of `receiver` if there is one, or each as what `serve` makes of it."""
+    """Define functions in a linker, as methods of `receiver` if there is one, or each as what `serve` makes of it.
+
+    `keep` as in `link_host`.
+    """
     _wasmtime.verify()
     if not isinstance(linker, wasmtime.Linker):
         raise LinkError(
@@ -300,7 +316,9 @@ def _define(
     if linkage is None or linkage.engine() is not linker.engine or linkage.twin is not trampoline.active:
         linkage = _linkage_of(linker.engine, functions, memory, store, cache, linkage)
     served = linkage.implementations if serve is None else tuple(map(serve, linkage.functions))
-    failed = trampoline.active.define_all(_wasmtime.linker_address(linker), linkage.rows, served, receiver)
+    failed = trampoline.active.define_all(
+        _wasmtime.linker_address(linker), linkage.rows, served, receiver, keep
+    )
     if failed is not None:
         index, address = failed
         error = _wasmtime.wasmtime_error(address)

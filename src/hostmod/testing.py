@@ -145,7 +145,7 @@ def call(function: Callable[..., Any] | Function, /, *arguments: Any) -> Any:
         thunk = trampoline.active.HostThunk(plan)
         type_ = _wasmtime.function_type(plan.param_types, plan.result_types)
         row = (thunk, b"host", b"function", _wasmtime.type_address(type_))
-        trampoline.active.define_all(_wasmtime.linker_address(linker), (row,), (serve,), None)
+        trampoline.active.define_all(_wasmtime.linker_address(linker), (row,), (serve,), None, None)
         instance = linker.instantiate(store, wasmtime.Module(engine, _guest(found)))
         exports = instance.exports(store)
         memory = GuardedMemory(store, exports["memory"])  # type: ignore[arg-type]  # the guest is the one above

@@ -38,8 +38,11 @@ class Trampoline(Protocol):
         rows: tuple[tuple[Any, bytes, bytes, int], ...],
         functions: tuple[Callable[..., Any], ...],
         receiver: object,
+        keep: list[object] | None,
     ) -> tuple[int, int] | None:
         """Define functions in a linker, or methods of a receiver that is not None.
+
+        What has to live as long as they do is added to `keep`; without one, wasmtime keeps it.
 
         Returns which it refused first, and the address of its error.
         """

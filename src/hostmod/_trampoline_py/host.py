@@ -117,15 +117,20 @@ def define_all(
     rows: tuple[tuple[Any, bytes, bytes, int], ...],
     functions: tuple[Callable[..., Any], ...],
     receiver: object,
+    keep: list[object] | None,
 ) -> tuple[int, int] | None:
     """Define functions in a linker: (thunk, module, name, type's address) and what serves it, for each.
 
-    With a `receiver` that is not None, the functions are its methods. Returns the index of the first that the linker
+    With a `receiver` that is not None, the functions are its methods. What has to live as long as they do is added to
+    `keep`; without one, wasmtime keeps it. Returns the index of the first that the linker
     refuses and the address of its error, or None.
     """
     served = functions if receiver is None else [MethodType(each, receiver) for each in functions]
     for index, ((thunk, module, name, type_), callable_) in enumerate(zip(rows, served, strict=True)):
-        error = _wasmtime.define_callback(linker, module, name, type_, thunk.address, (callable_, thunk))
+        env = (callable_, thunk)
+        if keep is not None:
+            keep.append(env)
+        error = _wasmtime.define_callback(linker, module, name, type_, thunk.address, env, keep is None)
         if error:
             return index, error
     return None

@@ -28,7 +28,7 @@ from hostmod._wasmtime.modules import CoreTypes, Extern, Import, core_names, exp
 from hostmod._wasmtime.references import externref_from_raw
 from hostmod._wasmtime.selftest import verify
 from hostmod._wasmtime.signatures import core_name, function_type, type_address
-from hostmod._wasmtime.store import context_of, engine_of, guard_of, owns, raw_caller
+from hostmod._wasmtime.store import context_of, engine_of, guard_of, keep_of, owns, raw_caller
 from hostmod._wasmtime.structures import (
     EXTERN_MEMORY,
     EXTERN_OF,
@@ -80,6 +80,7 @@ __all__ = [
     "guard_of",
     "imports_of",
     "instantiate",
+    "keep_of",
     "linker_address",
     "memory_data",
     "memory_data_size",

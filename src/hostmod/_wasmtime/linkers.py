@@ -30,13 +30,18 @@ _forget_address = ctypes.cast(_forget, ctypes.c_void_p)
 
 
 def define_callback(
-    linker: int, module: bytes, name: bytes, type: int, callback: int, env: object
+    linker: int, module: bytes, name: bytes, type: int, callback: int, env: object, owned: bool = True
 ) -> int | None:
-    """Define a ctypes callback in a linker; returns the address of an error, or None."""
-    _incref(env)
+    """Define a ctypes callback in a linker; returns the address of an error, or None.
+
+    `env` is wasmtime's if it is to be `owned`; else the caller keeps it for as long as the linker and all stores that
+    it instantiates in.
+    """
+    if owned:
+        _incref(env)
     # From here on wasmtime owns that reference: on an error too, it runs the finalizer.
     error: int | None = library.linker_define(
-        linker, module, len(module), name, len(name), type, callback, env, _forget_address
+        linker, module, len(module), name, len(name), type, callback, env, _forget_address if owned else None
     )
     return error
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import weakref
 from collections import deque
 from collections.abc import Sequence
 from itertools import repeat, starmap
@@ -38,16 +39,25 @@ _free: Any = getattr(wasmtime_value, "_externref_finalizer", None)
 """wasmtime-py's own finalizer, which lets go of the object at once; `patches` checks that there is one."""
 
 
+class _Dropping:
+    """There is one while `drop` is at work."""
+
+    __slots__ = ("__weakref__",)
+
+
 def drop() -> None:
     """Let go of what is in `dropped`. What an object's own finalizer adds waits for the next time."""
-    if here.dropping:
+    before = here.dropping
+    if before is not None and before() is not None:
         return
-    here.dropping = True
+    # Gone with this call, even if a tracer's exception ends it: a flag would stay as it was.
+    token = [_Dropping()]
+    here.dropping = weakref.ref(token[0])
     try:
         with contextlib.suppress(IndexError):  # another thread was faster
             any(map(_free, starmap(dropped.popleft, repeat((), len(dropped)))))
     finally:
-        here.dropping = False
+        token.clear()
 
 
 _types: dict[int, Any] = {}
@@ -160,6 +170,8 @@ def hold_raws(context: int, values: Sequence[object]) -> list[int]:
     collected: with the place on the stack of the call that returns them, which is below that of the guest's.
     """
     roots = make_roots(context, values)
+    if here.held is None:
+        here.held = []
     here.held.append((here.used, context, roots))
     return raws_of(context, roots, values)
 
@@ -167,7 +179,7 @@ def hold_raws(context: int, values: Sequence[object]) -> list[int]:
 def release(used: int) -> None:
     """Let go of the roots that are held for a guest which has returned to where the stack was used up to `used`."""
     held = here.held
-    while True:
+    while held:
         try:
             entry = held.pop()
         except IndexError:  # or a call in between has let go of what is its own

@@ -27,15 +27,21 @@ class _Thread(threading.local):
 
     `used` is set by the callbacks of host functions to the address of their parameters, which are on the stack, and set
     back by the calls of guests that they returned to.
+
+    Python's collector can run in `__init__`, and finalizers in it enter stores: they get what is said here.
     """
 
+    low = 0
+    used = _UNKNOWN
+    held: list[Any] | None = None
+    """Roots of references that host functions have returned: see `references.hold_raws`."""
+    dropping: Any = None
+    """A weak reference to what is there while objects that guests let go of are going: see `references.drop`."""
+
     def __init__(self) -> None:
-        self.low, size = _bounds()
-        self.used = self.low + size if self.low else _UNKNOWN
-        self.held: list[Any] = []
-        """Roots of references that host functions have returned: see `references.hold_raws`."""
-        self.dropping = False
-        """Whether objects that guests let go of are going: see `references.drop`."""
+        low, size = _bounds()
+        if low:
+            self.low, self.used = low, low + size
 
 
 def _posix(library: Any) -> tuple[int, int]:

@@ -350,6 +350,12 @@ def keeper_of(guard: Any) -> Any:
     return keeper
 
 
+def keep_of(store: wasmtime.Store) -> list[object]:
+    """Return what a store keeps for its functions until it is closed, so that Python's collector sees that it does."""
+    kept: list[object] = store.__dict__.setdefault("_hostmod_kept", [])
+    return kept
+
+
 def close(store: wasmtime.Store, is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
     """Close a store to everyone at once. Its memory goes with the last view of it.
 
@@ -361,7 +367,7 @@ def close(store: wasmtime.Store, is_finalizing: Callable[[], bool] = sys.is_fina
     guard = store.__dict__.get("_hostmod_guard")
     if guard is None:
         original_close(store)  # nobody has been inside
-        references.drop()
+        _let_go(store)
         return
     guard.settle()
     if guard.depth and guard.owner == get_ident():
@@ -386,7 +392,7 @@ def close(store: wasmtime.Store, is_finalizing: Callable[[], bool] = sys.is_fina
     if keeper is None:
         original_close(store)
         del entered
-        references.drop()
+        _let_go(store)
         return
     gone = weakref.ref(keeper)
     del keeper
@@ -396,6 +402,12 @@ def close(store: wasmtime.Store, is_finalizing: Callable[[], bool] = sys.is_fina
     else:
         keeper.pointer = store._consume()
     del keeper, entered
+    _let_go(store)
+
+
+def _let_go(store: wasmtime.Store) -> None:
+    """Let go of what a closed store kept, and of what its guests referred to."""
+    store.__dict__.pop("_hostmod_kept", None)
     references.drop()
 
 

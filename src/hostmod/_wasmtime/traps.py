@@ -25,17 +25,18 @@ class _Raised(threading.local):
 
     `pending` holds each with what its trap says, so that a trap of the guest's own is never taken for it. There can be
     several: a signal's handler may call a guest while the trap of another is on its way. `error` and `message` are set
-    without a call, for a callback that could not make a trap of its own.
+    without a call, for a callback that could not make a trap of its own. There is no `__init__`: Python's collector can
+    run in one, and finalizers in it call guests.
     """
 
     error: BaseException | None = None
     message: str = ""
-
-    def __init__(self) -> None:
-        self.pending: list[tuple[str, BaseException]] = []
+    pending: list[tuple[str, BaseException]] | None = None
 
     def add(self, message: str, error: BaseException) -> None:
         """Note what a trap with this message stands for."""
+        if self.pending is None:
+            self.pending = []
         pending = self.pending
         pending.append((message, error))
         if len(pending) > MOST_PENDING:
@@ -43,7 +44,7 @@ class _Raised(threading.local):
 
     def take(self, report: str | None) -> BaseException | None:
         """Take what the trap stands for that reads like this, the last of several; None if it is the guest's own."""
-        pending = self.pending
+        pending = self.pending or []
         present = pending[:]  # a call in between adds to it, and takes out what is its own
         for index in range(len(present) - 1, -1, -1):
             message, error = present[index]

@@ -162,11 +162,12 @@ def instantiate(
         if store is None:
             store = own_store = _wasmtime.new_store(engine)
         spec, provided = _memory_of(interface, memory, store, linker if own_linker else None, made)
+        keep = _wasmtime.keep_of(store) if own_linker else None  # nobody else has that linker
         for host in made.values():
             if provided is None:
-                link_host(host, linker, spec)
+                link_host(host, linker, spec, keep=keep)
             else:
-                link_host(host, linker, provided, store)
+                link_host(host, linker, provided, store, keep)
         _check_all(module, interface, made, linker, store)
         try:
             instance = _wasmtime.instantiate(linker, store, module)
