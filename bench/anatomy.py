@@ -274,10 +274,9 @@ def calls_per_second(sides: Sequence[Side], seconds: float) -> float:
 
 
 def by_threads(effort: Effort) -> dict[str, Row]:
-    """Calls with 1 and 2 threads, each in a store of its own, beside by hand."""
+    """W1 to W5 and long guest calls, with 1 and 2 threads, each in a store of its own, beside by hand."""
     works: Mapping[str, tuple[Callable[[], Side], Callable[[], Side]]] = {
-        "guest calls": (ours.guest_add, by_hand.guest_add),
-        "host calls": (ours.YARDSTICKS["W1"], by_hand.YARDSTICKS["W1"]),
+        **{key: (ours.YARDSTICKS[key], by_hand.YARDSTICKS[key]) for key in ("W1", "W2", "W3", "W4", "W5")},
         "guest calls of 1 ms": (ours.guest_spin, by_hand.guest_spin),
     }
     rows: dict[str, Row] = {}

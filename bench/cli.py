@@ -26,6 +26,7 @@ class Options:
     twin: str
     markdown: bool
     json: Path
+    python: Sequence[str] = ()
 
     @property
     def effort(self) -> Effort:
@@ -41,7 +42,9 @@ class Options:
         return results
 
 
-def parse(command: str, description: str | None, keys: Sequence[str], json_file: str) -> Options:
+def parse(
+    command: str, description: str | None, keys: Sequence[str], json_file: str, *, others: bool = False
+) -> Options:
     """Parse the command line.
 
     Args:
@@ -49,6 +52,7 @@ def parse(command: str, description: str | None, keys: Sequence[str], json_file:
         description: what `--help` says first.
         keys: what `--only` can choose from.
         json_file: where results go by default, a name beside this file.
+        others: whether other interpreters can be asked for.
     """
 
     def chosen(text: str) -> tuple[str, ...]:
@@ -71,4 +75,12 @@ def parse(command: str, description: str | None, keys: Sequence[str], json_file:
     parser.add_argument(
         "--json", type=Path, default=default, metavar="FILE", help=f"results (bench/{json_file})"
     )
+    if others:
+        parser.add_argument(
+            "--python",
+            action="append",
+            default=[],
+            metavar="PATH",
+            help="measure with this interpreter too, in columns of its own, such as one without a GIL; repeatable",
+        )
     return Options(**vars(parser.parse_args()))

@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import sys
+import sysconfig
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -51,6 +52,7 @@ def environment() -> dict[str, object]:
         "hostmod": _version("hostmod"),
         "wasmtime": _version("wasmtime"),
         "python": platform.python_version(),
+        "free_threaded": bool(sysconfig.get_config_var("Py_GIL_DISABLED")),
         "implementation": platform.python_implementation(),
         "platform": platform.platform(),
         "machine": platform.machine(),

@@ -84,3 +84,18 @@ def test_a_quick_run_of_the_details_answers_every_question(tmp_path: Path) -> No
     for title, rows in sections.items():
         assert title in printed
         assert all(row["ours"] > 0 for row in rows.values() if "memory" not in title)
+
+
+def test_another_interpreter_has_columns_of_its_own(tmp_path: Path) -> None:
+    printed, results = run(
+        *("bench.details", "--only", "gil", "--python", sys.executable), json_file=tmp_path / "details.json"
+    )
+    (other,) = results["others"]
+    assert other["twins"].keys() == results["twins"].keys()
+    assert printed.count(f", CPython {other['python']}") == 2  # what was measured on, a line each
+    assert f"pure Python, {other['python']}" in printed
+
+
+def test_an_interpreter_without_hostmod_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(AssertionError, match=r"--python nowhere: .*expected an interpreter in which hostmod"):
+        run("bench.details", "--only", "gil", "--python", "nowhere", json_file=tmp_path / "details.json")

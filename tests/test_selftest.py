@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import logging
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -49,6 +50,24 @@ def test_nothing_is_tried_at_import_and_once_at_the_first_use() -> None:
     print(len(tries), selftest.done)
     """
     assert run_apart(program) == "1 True\n"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="RLIMIT_AS is not enforced everywhere")
+def test_a_process_of_few_addresses_is_no_other_wasmtime() -> None:
+    program = """
+    import resource
+    import hostmod
+    from hostmod._wasmtime import selftest
+    resource.setrlimit(resource.RLIMIT_AS, (3 << 30, 3 << 30))
+    selftest.verify()
+    guest = hostmod.instantiate('(module (func (export "run") (param externref)))')
+    guest.exports.run(None)
+    try:
+        guest.exports.run(object())
+    except MemoryError as error:
+        print(error)
+    """
+    assert "the store's GC heap is exhausted" in run_apart(program)
 
 
 @pytest.mark.parametrize("use", ["link", "compile", "an export", "a declared export"])

@@ -24,7 +24,7 @@ from wasmtime import _value as wasmtime_value
 
 from hostmod._wasmtime import library
 from hostmod._wasmtime.stack import here
-from hostmod.errors import ConversionError, InternalError
+from hostmod.errors import ConversionError
 
 ROOT_SIZE = ctypes.sizeof(ffi.wasmtime_externref_t)
 
@@ -133,14 +133,20 @@ def externref_from_raw(context: int, raw: int) -> object:
 
 
 def make_root(context: int, value: object, address: int) -> None:
-    """Make a rooted reference to an object, in a wasmtime_externref_t that is all zeros; None leaves it null."""
+    """Make a rooted reference to an object, in a wasmtime_externref_t that is all zeros; None leaves it null.
+
+    Raises:
+        MemoryError: the store's GC heap is exhausted.
+    """
     if value is None:
         return
     if dropped:
         drop()
     handle = wasmtime_value._intern(value)
     if not library.externref_new(context, handle, finalizer, address):
-        raise InternalError("wasmtime_externref_new made no reference: the store's GC heap is exhausted")
+        raise MemoryError(
+            "no externref could be made: the store's GC heap is exhausted, or this process may have no memory for one"
+        )
 
 
 def make_roots(context: int, values: Sequence[object]) -> Roots:

@@ -128,7 +128,14 @@ def _tried() -> list[str]:
     config = wasmtime.Config()
     # Neither the process's signal handlers are touched, nor threads needed, which a forked child has not.
     config.parallel_compilation = False
-    for name, value in (("signals_based_traps", False), ("cranelift_opt_level", "none")):
+    settings = (
+        ("signals_based_traps", False),
+        ("cranelift_opt_level", "none"),
+        ("memory_reservation", 0),  # else it takes several GiB of addresses, which a process may not have
+        ("memory_reservation_for_growth", 0),
+        ("memory_guard_size", 0),
+    )
+    for name, value in settings:
         if hasattr(type(config), name):
             setattr(config, name, value)
     engine = wasmtime.Engine(config)
@@ -304,7 +311,12 @@ class _Trial:
 
     def same(self) -> None:
         slots = (ctypes.c_ubyte * structures.RAW_SIZE)()
-        (raw,) = references.hold_raws(self.context, [self.object])
+        try:
+            (raw,) = references.hold_raws(self.context, [self.object])
+        except MemoryError as error:
+            # The GC heap reserves addresses that a limited process has not. Then no store has externrefs there.
+            logger.debug("wasmtime %s: externrefs were not tried: %s", structures.WASMTIME_VERSION, error)
+            return
         struct.pack_into("<I", slots, 0, raw)
         self.expect("the outcome of a call", self.call("same", slots), (None, None))
         (raw,) = struct.unpack_from("<I", slots)
