@@ -771,7 +771,11 @@ class Case:
             if nested:
                 raise
             return
-        except hostmod.ViewEscapedError:
+        except (hostmod.ViewEscapedError, ctypes.ArgumentError) as error:
+            # Where Python code runs between a store's context being asked for and being passed, and takes a view, it is
+            # ctypes that finds the store cannot be entered, and it wraps what it is told.
+            if isinstance(error, ctypes.ArgumentError) and "ViewEscapedError" not in str(error):
+                raise
             if not self.ever_kept and not (self.moves and self.way != "nothing"):
                 raise
             return
