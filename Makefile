@@ -46,12 +46,12 @@ docs: $(VENV)/.installed-docs
 
 clean:
 	rm -rf $(VENV) build dist src/*.egg-info examples/*/build .pytest_cache .mypy_cache .ruff_cache .hypothesis
-	rm -f src/hostmod/*.so
+	rm -f src/hostmod/_backend/*.so
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # One stamp per extra, so that nothing is installed twice, and what decides the build makes it happen again. What fails
 # half-way leaves no stamp.
-$(VENV)/.installed-%: pyproject.toml $(wildcard setup.py src/hostmod/*.c src/hostmod/*.h) | $(VENV)/.created
+$(VENV)/.installed-%: pyproject.toml $(wildcard setup.py src/hostmod/_backend/*.c src/hostmod/_backend/*.h) | $(VENV)/.created
 	@echo "Installing hostmod[$*] and what it needs into $(VENV)"
 	@$(PIP) install --editable '.[$*]'
 	@touch $@

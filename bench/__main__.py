@@ -10,10 +10,10 @@ from bench.report import Table, duration, environment, heading, number, times, w
 
 
 def table(runs: Sequence[yardsticks.Run], title: str) -> Table:
-    """Lay out the runs, one group of columns per trampoline."""
+    """Lay out the runs, one group of columns per backend."""
     columns = ["", "by hand"]
     for run in runs:
-        columns += [cli.NAMES[run.twin], "ratio", "target", "calls"]
+        columns += [cli.NAMES[run.backend], "ratio", "target", "calls"]
     rows: list[list[str]] = []
     for key, first in runs[0].outcomes.items():
         row = [f"{key} {first.work}", number(first.by_hand_ns)]
@@ -28,10 +28,10 @@ def table(runs: Sequence[yardsticks.Run], title: str) -> Table:
 
 
 def wasi_table(runs: Sequence[wasi.Run], title: str) -> Table:
-    """Lay out the runs of WASI, one group of columns per trampoline."""
+    """Lay out the runs of WASI, one group of columns per backend."""
     columns = ["", "built in"]
     for run in runs:
-        columns += [cli.NAMES[run.twin], "in memory", "ratio", "calls"]
+        columns += [cli.NAMES[run.backend], "in memory", "ratio", "calls"]
     columns.append("target")
     rows: list[list[str]] = []
     for key, first in runs[0].outcomes.items():
@@ -56,7 +56,7 @@ def main() -> int:
     results: dict[str, object] = {"quick": options.quick, "rounds": rounds}
     print(heading(where))
     if any(key in yardsticks.KEYS for key in options.only):
-        runs = options.each_twin(yardsticks.run)
+        runs = options.each_backend(yardsticks.run)
         call = min(outcome.python_call_ns for run in runs for outcome in run.outcomes.values())
         title = (
             f"Nanoseconds per operation, medians of {rounds} interleaved rounds.\n"
@@ -65,14 +65,14 @@ def main() -> int:
             f"calls: ours in plain Python calls, of which one took {number(call)} ns."
         )
         print(table(runs, title).render(markdown=options.markdown))
-        results["twins"] = {
-            run.twin: {key: outcome.as_json() for key, outcome in run.outcomes.items()} for run in runs
+        results["backends"] = {
+            run.backend: {key: outcome.as_json() for key, outcome in run.outcomes.items()} for run in runs
         }
     if any(key in wasi.KEYS for key in options.only):
-        wasi_runs = options.each_twin(wasi.run)
+        wasi_runs = options.each_backend(wasi.run)
         title = (
             "WASI: built into wasmtime, and hostmod's; processor time for the program.\n"
-            "ratio: ours / built in; calls: ours in plain Python calls; target: at most so much, with the C trampoline."
+            "ratio: ours / built in; calls: ours in plain Python calls; target: at most so much, on the native backend."
         )
         print()
         if wasi_runs[0].outcomes:
@@ -80,7 +80,7 @@ def main() -> int:
         for line in wasi_runs[0].missing.values():
             print(f"\n{line}")
         results["wasi"] = {
-            run.twin: {key: outcome.as_json() for key, outcome in run.outcomes.items()} | dict(run.missing)
+            run.backend: {key: outcome.as_json() for key, outcome in run.outcomes.items()} | dict(run.missing)
             for run in wasi_runs
         }
     write_json(options.json, where | results)

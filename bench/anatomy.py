@@ -19,8 +19,8 @@ from wasmtime import Caller, Engine, Module
 
 import hostmod
 from bench import by_hand, guests, ours
+from bench.backends import active_backend, in_new_process
 from bench.measure import Effort, Side, compare, operations_in
-from bench.twins import active_twin, in_new_process
 from hostmod import types as guest_types
 
 
@@ -34,9 +34,9 @@ class Row:
 
 @dataclass(frozen=True)
 class Section:
-    """One question, answered with one trampoline."""
+    """One question, answered with one backend."""
 
-    twin: str
+    backend: str
     title: str
     rows: Mapping[str, Row]
 
@@ -411,7 +411,7 @@ QUESTIONS: Mapping[str, Question] = {
 def measure(keys: Collection[str], effort: Effort) -> list[Section]:
     """Answer questions in this process."""
     return [
-        Section(active_twin(), question.title, question.measure(effort))
+        Section(active_backend(), question.title, question.measure(effort))
         for key, question in QUESTIONS.items()
         if key in keys
     ]

@@ -1,4 +1,4 @@
-"""What the two commands have in common: their options, and running the work once per trampoline."""
+"""What the two commands have in common: their options, and running the work once per backend."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from bench.backends import available, in_new_process, using
 from bench.measure import FULL, QUICK, Effort
-from bench.twins import available, in_new_process, using
 
 T = TypeVar("T")
 
-#: What a trampoline is called in tables.
-NAMES = {"py": "pure Python", "c": "C"}
+#: What a backend is called in tables.
+NAMES = {"pure": "pure Python", "native": "native"}
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Options:
 
     quick: bool
     only: Sequence[str]
-    twin: str
+    backend: str
     markdown: bool
     json: Path
     python: Sequence[str] = ()
@@ -33,11 +33,11 @@ class Options:
         """How long to measure."""
         return QUICK if self.quick else FULL
 
-    def each_twin(self, measure: Callable[[Collection[str], Effort], T]) -> list[T]:
-        """Call a module's function in one new process per trampoline that was asked for."""
+    def each_backend(self, measure: Callable[[Collection[str], Effort], T]) -> list[T]:
+        """Call a module's function in one new process per backend that was asked for."""
         results: list[T] = []
-        for twin in available(self.twin):
-            with using(twin):
+        for backend in available(self.backend):
+            with using(backend):
                 results.append(in_new_process(measure, self.only, self.effort))
         return results
 
@@ -69,7 +69,9 @@ def parse(
     parser.add_argument(
         "--only", type=chosen, default=tuple(keys), metavar=",".join(keys[:2]), help="only these"
     )
-    parser.add_argument("--twin", choices=["py", "c", "both"], default="both", help="which trampoline (both)")
+    parser.add_argument(
+        "--backend", choices=["pure", "native", "both"], default="both", help="which backend (both)"
+    )
     parser.add_argument("--markdown", action="store_true", help="print Markdown tables")
     default = Path(__file__).parent / json_file
     parser.add_argument(

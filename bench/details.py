@@ -17,10 +17,10 @@ from bench.report import Table, environment, heading, number, write_json
 
 @dataclass(frozen=True)
 class Run:
-    """What one interpreter measured with one trampoline; `name` heads its columns."""
+    """What one interpreter measured with one backend; `name` heads its columns."""
 
     name: str
-    twin: str
+    backend: str
     sections: Mapping[str, Mapping[str, anatomy.Row]]
 
     @property
@@ -34,7 +34,7 @@ class Run:
 
 
 def table(title: str, runs: Sequence[Run]) -> Table:
-    """Lay out the answers to one question: a column for each trampoline, and one for each interpreter's by hand."""
+    """Lay out the answers to one question: a column for each backend, and one for each interpreter's by hand."""
     columns, cells = [""], [[label] for label in runs[0].sections[title]]
     by_hand_of: set[str] = set()
     for run in runs:
@@ -44,7 +44,7 @@ def table(title: str, runs: Sequence[Run]) -> Table:
             columns.append("by hand" + run.name)
             for line, row in zip(cells, rows, strict=True):
                 line.append("-" if row.by_hand is None else number(row.by_hand))
-        columns.append(cli.NAMES[run.twin] + run.name)
+        columns.append(cli.NAMES[run.backend] + run.name)
         for line, row in zip(cells, rows, strict=True):
             line.append(number(row.ours))
     return Table(title, columns, cells)
@@ -61,7 +61,7 @@ def elsewhere(python: str, options: cli.Options) -> tuple[dict[str, Any], list[R
     """
     with tempfile.TemporaryDirectory() as place:
         file = Path(place, "details.json")
-        asked = ["--only", ",".join(options.only), "--twin", options.twin, "--json", str(file)]
+        asked = ["--only", ",".join(options.only), "--backend", options.backend, "--json", str(file)]
         command = [python, "-m", "bench.details", *asked, *(["--quick"] if options.quick else [])]
         try:
             subprocess.run(command, cwd=Path(__file__).parent.parent, check=True, stdout=sys.stderr)
@@ -74,13 +74,13 @@ def elsewhere(python: str, options: cli.Options) -> tuple[dict[str, Any], list[R
     return written, [
         Run(
             name,
-            twin,
+            backend,
             {
                 title: {label: anatomy.Row(**row) for label, row in rows.items()}
                 for title, rows in sections.items()
             },
         )
-        for twin, sections in written["twins"].items()
+        for backend, sections in written["backends"].items()
     ]
 
 
@@ -88,11 +88,11 @@ def main() -> int:
     """Measure, print the tables and write the JSON file."""
     options = cli.parse("bench.details", __doc__, tuple(anatomy.QUESTIONS), "details.json", others=True)
     runs = [
-        Run("", sections[0].twin, {section.title: section.rows for section in sections})
-        for sections in options.each_twin(anatomy.measure)
+        Run("", sections[0].backend, {section.title: section.rows for section in sections})
+        for sections in options.each_backend(anatomy.measure)
     ]
     where = environment()
-    written = where | {"quick": options.quick, "twins": {run.twin: as_json(run) for run in runs}}
+    written = where | {"quick": options.quick, "backends": {run.backend: as_json(run) for run in runs}}
     others: list[dict[str, Any]] = []
     for python in options.python:
         theirs, more = elsewhere(python, options)

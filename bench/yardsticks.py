@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 
+from bench.backends import active_backend
 from bench.measure import Effort, compare, plain_call
-from bench.twins import active_twin
 
 
 @dataclass(frozen=True)
 class Yardstick:
-    """A piece of work, and what each trampoline is to reach: the least ratio of "by hand" to ours, and where one is
+    """A piece of work, and what each backend is to reach: the least ratio of "by hand" to ours, and where one is
     set, the most nanoseconds that an operation may take."""
 
     key: str
@@ -21,20 +21,25 @@ class Yardstick:
 
 
 YARDSTICKS = (
-    Yardstick("W1", "guest calls add(i32, i32) -> i32", {"py": 20, "c": 80}),
-    Yardstick("W2", "guest passes a 32-byte string; host returns its length", {"py": 10, "c": 120}),
-    Yardstick("W3", "guest passes 64 KiB; host touches first and last byte", {"py": 9, "c": 70}),
-    Yardstick("W4", "guest passes a pointer; host stores a new 16-byte struct", {"py": 8, "c": 95}),
-    Yardstick("W5", "Python calls the guest's add(i32, i32) -> i32", {"py": 20, "c": 210}),
-    Yardstick("W6", "new store, 20 functions linked, module instantiated", {"py": 5, "c": 14}),
-    Yardstick("W7", "fresh guest: instantiated, one export called, closed", {"py": 1, "c": 4}, {"c": 25_000}),
+    Yardstick("W1", "guest calls add(i32, i32) -> i32", {"pure": 20, "native": 80}),
+    Yardstick("W2", "guest passes a 32-byte string; host returns its length", {"pure": 10, "native": 120}),
+    Yardstick("W3", "guest passes 64 KiB; host touches first and last byte", {"pure": 9, "native": 70}),
+    Yardstick("W4", "guest passes a pointer; host stores a new 16-byte struct", {"pure": 8, "native": 95}),
+    Yardstick("W5", "Python calls the guest's add(i32, i32) -> i32", {"pure": 20, "native": 210}),
+    Yardstick("W6", "new store, 20 functions linked, module instantiated", {"pure": 5, "native": 14}),
+    Yardstick(
+        "W7",
+        "fresh guest: instantiated, one export called, closed",
+        {"pure": 1, "native": 4},
+        {"native": 25_000},
+    ),
 )
 KEYS = tuple(yardstick.key for yardstick in YARDSTICKS)
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """One yardstick, measured with one trampoline; times are medians in nanoseconds per operation.
+    """One yardstick, measured with one backend; times are medians in nanoseconds per operation.
 
     `ratio` is the median of by hand / ours over the rounds, with its lower and upper quartile beside it;
     `python_calls` is the median of ours / a plain Python call. `most_ns` is None where only the ratio counts.
@@ -68,7 +73,7 @@ class Outcome:
 class Run:
     """The yardsticks of one process."""
 
-    twin: str
+    backend: str
     outcomes: Mapping[str, Outcome]
 
 
@@ -84,7 +89,7 @@ def run(keys: Collection[str], effort: Effort) -> Run:
     """
     from bench import by_hand, ours  # here, for HOSTMOD_NO_EXTENSIONS is read when hostmod is imported
 
-    twin = active_twin()
+    backend = active_backend()
     outcomes: dict[str, Outcome] = {}
     for yardstick in YARDSTICKS:
         if yardstick.key not in keys:
@@ -106,7 +111,7 @@ def run(keys: Collection[str], effort: Effort) -> Run:
             ratio=median,
             ratio_high=high,
             python_calls=samples["call"].times_faster_than(samples["ours"])[1],
-            target=yardstick.targets[twin],
-            most_ns=yardstick.most_ns.get(twin),
+            target=yardstick.targets[backend],
+            most_ns=yardstick.most_ns.get(backend),
         )
-    return Run(twin, outcomes)
+    return Run(backend, outcomes)

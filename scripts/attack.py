@@ -990,7 +990,7 @@ def main() -> int:
     )
     parser.add_argument("--calls", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--backend", choices=("c", "pure"), default="c")
+    parser.add_argument("--backend", choices=("native", "pure"), default="native")
     parser.add_argument("--case", type=int, help="only this one of the seed's")
     parser.add_argument("--each", type=int, default=400, help="calls of a case")
     parser.add_argument("--most", type=int, default=20, help="faults after which to stop")

@@ -1,7 +1,7 @@
 """Count what calls of every kind leave behind: objects, references and memory.
 
     python scripts/count_leaks.py                           a million calls of each kind, at most half a minute for each
-    python scripts/count_leaks.py --calls 10000 --twin py
+    python scripts/count_leaks.py --calls 10000 --backend pure
 
 The exit code is 1 if any kind leaves something behind with each call.
 """
@@ -15,10 +15,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
+import backends
 import leaks
-import twins
 
-from hostmod import _trampoline_py
+from hostmod._backend import python as pure
 
 ENOUGH = 1 / 2
 """What a call that leaves something behind leaves behind at the least is 1, and what else moves is less than this."""
@@ -33,12 +33,12 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--calls", type=int, default=1_000_000)
-    parser.add_argument("--twin", choices=("c", "py"), default="c")
+    parser.add_argument("--backend", choices=("native", "pure"), default="native")
     options = parser.parse_args()
-    twin = twins.native() if options.twin == "c" else _trampoline_py
+    backend = backends.native() if options.backend == "native" else pure
     leaking = 0
     print(f"{'':45} {'calls':>9} {'ns/call':>9} {'blocks':>8} {'objects':>8} {'refs':>8} {'KiB':>8}")
-    for name, call, participants in leaks.cases(twin):
+    for name, call, participants in leaks.cases(backend):
         start = time.perf_counter()
         for _ in range(200):
             call()

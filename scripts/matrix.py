@@ -1,9 +1,9 @@
-"""Runs the tests on several Pythons and versions of wasmtime, with each trampoline, and prints what passed where.
+"""Runs the tests on several Pythons and versions of wasmtime, with each backend, and prints what passed where.
 
     python scripts/matrix.py                                    the core tests on every Python that can be had
     python scripts/matrix.py 3.11 3.15 --tests all              the whole suite on two
     python scripts/matrix.py 3.12 --wasmtime 48.0.0 50.0.1      two versions of wasmtime, a row each
-    python scripts/matrix.py 3.14 --backend c --tests tests/test_guest.py -- -k memory -x
+    python scripts/matrix.py 3.14 --backend native --tests tests/test_guest.py -- -k memory -x
 
 A Python is a version or the path of an interpreter. scripts/python_for_tests.sh fetches one that is not installed.
 Each row has a virtual environment in build/matrix, which stays for the next time, and a log beside it. Packages of the
@@ -42,7 +42,7 @@ TESTS = {
             "tests/test_declarations.py",
             "tests/test_types_*.py",
         ),
-        *("tests/test_trampoline.py", "tests/test_native.py", "tests/test_twins.py"),
+        *("tests/test_trampoline.py", "tests/test_backend_native.py", "tests/test_backends.py"),
         *("tests/test_guest.py", "tests/test_link.py", "tests/test_memory.py", "tests/test_laws_*.py"),
         *("tests/test_errors.py", "tests/test_typing.py", "tests/wasi"),
     ),
@@ -52,8 +52,8 @@ TESTS = {
 SHOWN = 100
 """Lines of a log that are shown where something failed."""
 
-EXTENSION = {"c": "hostmod._trampoline_c", "pure": ""}
-"""The trampolines, and the compiled module that each needs."""
+EXTENSION = {"native": "hostmod._backend._native", "pure": ""}
+"""The backends, and the compiled module that each needs."""
 
 
 class Unavailable(Exception):
@@ -151,7 +151,11 @@ def requirements(extra: str) -> Iterator[str]:
 
 def sources() -> float:
     """When the newest of what decides the installation was changed."""
-    files = [ROOT / "pyproject.toml", ROOT / "setup.py", *(ROOT / "src" / "hostmod").glob("*.[ch]")]
+    files = [
+        ROOT / "pyproject.toml",
+        ROOT / "setup.py",
+        *(ROOT / "src" / "hostmod" / "_backend").glob("*.[ch]"),
+    ]
     return max(path.stat().st_mtime for path in files)
 
 
@@ -309,7 +313,7 @@ def main() -> int:
     parser.add_argument(
         "--wasmtime", nargs="+", default=[""], metavar="VERSION", help="default: what pip chooses"
     )
-    parser.add_argument("--backend", nargs="+", choices=list(EXTENSION), default=["pure", "c"])
+    parser.add_argument("--backend", nargs="+", choices=list(EXTENSION), default=["pure", "native"])
     parser.add_argument(
         "--tests", nargs="+", default=["core"], metavar="TESTS", help="all, core, or pytest's arguments"
     )

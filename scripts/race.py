@@ -28,7 +28,8 @@ import wasmtime
 from wat import passing
 
 import hostmod
-from hostmod import HostModule, StaleMemoryError, StoreBusyError, function, trampoline
+from hostmod import HostModule, StaleMemoryError, StoreBusyError, function
+from hostmod._backend import select as backend
 from hostmod.guest import GuestMemory, export_caller
 from hostmod.types import (
     Array,
@@ -329,8 +330,8 @@ def main() -> int:
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 60.0
     threads = int(sys.argv[2]) if len(sys.argv) > 2 else 8
     enabled = getattr(sys, "_is_gil_enabled", lambda: True)()
-    backend = trampoline.active.NAME
-    print(f"Python {sys.version.split()[0]}, GIL {'on' if enabled else 'off'}, {threads} threads, {backend}")
+    serving = backend.active.NAME
+    print(f"Python {sys.version.split()[0]}, GIL {'on' if enabled else 'off'}, {threads} threads, {serving}")
     run = race(seconds, threads)
     for name, counts in run.counts.items():
         print(f"{name}: {sum(counts)} calls")

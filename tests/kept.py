@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hostmod.cache import default_folder
+from hostmod.tools.cache import default_folder
 
 
 def folder(name: str) -> Path:

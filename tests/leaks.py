@@ -10,8 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
+import backends
 import numpy
-import twins
 import wasmtime
 
 from hostmod import _wasmtime
@@ -144,7 +144,7 @@ def _misfit(a: Pointer[Point]) -> None:
         a[1 << 40]
 
 
-def _celsius(a: Annotated[float, twins.CelsiusType()]) -> Annotated[float, twins.CelsiusType()]:
+def _celsius(a: Annotated[float, backends.CelsiusType()]) -> Annotated[float, backends.CelsiusType()]:
     return a
 
 
@@ -171,7 +171,7 @@ CASES: dict[str, Case] = {
     "objects, and a null": (_objects, (512, 512, 2, 1024, 4)),
     "objects outside of the memory": (_objects, (65535, 512, 2, 1024, 0)),
     "callers": (_callers, ()),
-    "references": (_references, (twins.TAGS[0], None)),
+    "references": (_references, (backends.TAGS[0], None)),
     "an errno": (_errno, (0, 8)),
     "an errno that is none": (_success, (0, 8)),
     "a bug": (_bug, (0, 8, 0)),
@@ -192,25 +192,27 @@ def content() -> bytes:
     return bytes(data)
 
 
-def host_call(twin: Any, case: str) -> tuple[Callable[[], None], list[Any]]:
+def host_call(backend: Any, case: str) -> tuple[Callable[[], None], list[Any]]:
     """Make a callable that has a guest call a host function, and return what references to are counted, too."""
     function, words = CASES[case]
-    plan = plan_of(function, "host", "f", method=False, errors=twins.ERRORS)
-    store = wasmtime.Store(twins.ENGINE)
-    linker = wasmtime.Linker(twins.ENGINE)
-    thunk = twin.HostThunk(plan)
+    plan = plan_of(function, "host", "f", method=False, errors=backends.ERRORS)
+    store = wasmtime.Store(backends.ENGINE)
+    linker = wasmtime.Linker(backends.ENGINE)
+    thunk = backend.HostThunk(plan)
     type_ = _wasmtime.function_type(plan.param_types, plan.result_types)
-    twin.define_all(
+    backend.define_all(
         _wasmtime.linker_address(linker),
         ((thunk, b"host", b"f", _wasmtime.type_address(type_)),),
         (function,),
         None,
         None,
     )
-    exports = linker.instantiate(store, wasmtime.Module(twins.ENGINE, twins.forwarding(plan))).exports(store)
+    exports = linker.instantiate(store, wasmtime.Module(backends.ENGINE, backends.forwarding(plan))).exports(
+        store
+    )
     memory: Any = exports["memory"]
     memory.write(store, content())
-    raw = twins.Raw(store, exports["run"], plan)  # type: ignore[arg-type]  # a Func
+    raw = backends.Raw(store, exports["run"], plan)  # type: ignore[arg-type]  # a Func
     references = any(core == "externref" for core in plan.param_types)
 
     def call() -> None:
@@ -227,13 +229,13 @@ def host_call(twin: Any, case: str) -> tuple[Callable[[], None], list[Any]]:
     ]
 
 
-def guest_call(twin: Any, case: str) -> tuple[Callable[[], None], list[Any]]:
+def guest_call(backend: Any, case: str) -> tuple[Callable[[], None], list[Any]]:
     """Make a callable that calls a guest, and return what references to are counted, too."""
-    store = wasmtime.Store(twins.ENGINE)
+    store = wasmtime.Store(backends.ENGINE)
     instance = wasmtime.Instance(
         store,
         wasmtime.Module(
-            twins.ENGINE,
+            backends.ENGINE,
             '(module (func (export "f") (param i32 f64 i32) (result i32 i32)'
             " (if (i32.eq (local.get 0) (i32.const 7)) (then unreachable)) (local.get 0) (local.get 2)))",
         ),
@@ -241,10 +243,10 @@ def guest_call(twin: Any, case: str) -> tuple[Callable[[], None], list[Any]]:
     )
     function: Any = instance.exports(store)["f"]
 
-    def declared(a: Int32, b: Annotated[float, twins.FLOAT64], c: Bool) -> Optional[Int32]: ...
+    def declared(a: Int32, b: Annotated[float, backends.FLOAT64], c: Bool) -> Optional[Int32]: ...
 
     plan = plan_of(declared, "Guest", "f", method=False)
-    caller = twin.GuestThunk(plan).caller(store, function)
+    caller = backend.GuestThunk(plan).caller(store, function)
     arguments: tuple[Any, ...] = {
         "a call": (1, 2.0, False),
         "an errno": (1, 2.0, True),
@@ -306,7 +308,7 @@ def growth(call: Callable[[], None], participants: list[Any], calls: int) -> tup
     return (more_blocks - blocks) / calls, (more_objects - objects) / calls, worst / calls
 
 
-def cases(twin: Any) -> list[tuple[str, Callable[[], None], list[Any]]]:
-    """Every kind of call that a twin makes: its name, the call, and whose references to count."""
-    found = [(f"host: {case}", *host_call(twin, case)) for case in CASES]
-    return [*found, *((f"guest: {case}", *guest_call(twin, case)) for case in GUEST_CASES)]
+def cases(backend: Any) -> list[tuple[str, Callable[[], None], list[Any]]]:
+    """Every kind of call that a backend makes: its name, the call, and whose references to count."""
+    found = [(f"host: {case}", *host_call(backend, case)) for case in CASES]
+    return [*found, *((f"guest: {case}", *guest_call(backend, case)) for case in GUEST_CASES)]

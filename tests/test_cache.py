@@ -13,8 +13,8 @@ import pytest
 import wasmtime
 
 import hostmod
-from hostmod.cache import ModuleCache, Settings, default_folder
 from hostmod.guest import compile_bytes
+from hostmod.tools.cache import ModuleCache, Settings, default_folder
 
 GUEST = '(module (func (export "one") (result i32) (i32.const 1)))'
 OTHER = '(module (func (export "one") (result i32) (i32.const 2)))'
@@ -47,7 +47,7 @@ def test_a_guest_is_compiled_once(cache: ModuleCache, monkeypatch: pytest.Monkey
     assert not cache.holds(GUEST)
     assert load(cache) == 1
     assert cache.holds(GUEST)
-    monkeypatch.setattr("hostmod.cache.compile_bytes", None)  # compiling would call it
+    monkeypatch.setattr("hostmod.tools.cache.compile_bytes", None)  # compiling would call it
     assert load(cache) == 1
 
 
@@ -59,7 +59,7 @@ def test_content_and_settings_are_part_of_the_key(cache: ModuleCache) -> None:
 
 def test_the_wasmtime_version_is_part_of_the_key(cache: ModuleCache, monkeypatch: pytest.MonkeyPatch) -> None:
     before = cache.path(b"x", Settings())
-    monkeypatch.setattr("hostmod.cache.version", lambda name: "0.0.1")
+    monkeypatch.setattr("hostmod.tools.cache.version", lambda name: "0.0.1")
     assert cache.path(b"x", Settings()) != before
 
 
@@ -99,7 +99,7 @@ def test_a_file_that_others_could_write_is_not_run(
         compiled.append("again")
         return real(name, data, engine)
 
-    monkeypatch.setattr("hostmod.cache.compile_bytes", anew)
+    monkeypatch.setattr("hostmod.tools.cache.compile_bytes", anew)
     assert load(cache) == 1
     assert compiled == ["again"]
 

@@ -108,18 +108,18 @@ def script() -> str:
 # ------------------------------------------------------------------------------------------------------------ version
 
 
-def test_version_names_versions_platform_and_trampoline() -> None:
+def test_version_names_versions_platform_and_backend() -> None:
     out, _ = run("--version")
     lines = out.splitlines()
     assert lines[0] == f"hostmod {hostmod.__version__}"
     assert lines[1].startswith("wasmtime ")
     assert lines[2].startswith("CPython ")
-    assert lines[3].startswith("trampoline ")
+    assert lines[3].startswith("backend ")
 
 
-def test_version_says_why_the_trampoline_is_not_the_one_in_c(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_version_says_why_the_backend_is_not_the_native_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOSTMOD_NO_EXTENSIONS", "1")
-    assert run("--version")[0].endswith("trampoline py (not c: HOSTMOD_NO_EXTENSIONS is set)\n")
+    assert run("--version")[0].endswith("backend pure (not native: HOSTMOD_NO_EXTENSIONS is set)\n")
 
 
 def test_the_installed_script_is_the_same_command() -> None:

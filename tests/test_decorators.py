@@ -11,19 +11,20 @@ from typing import Annotated, Any
 import pytest
 
 import hostmod
-from hostmod.decorators import Decorator, decorate, log, selects
+from hostmod.declaration import Function, function
 from hostmod.errors import DeclarationError, ErrnoError
 from hostmod.link import HostModule
-from hostmod.module import Function, function
+from hostmod.observe.decorate import Decorator, decorate, selects
+from hostmod.observe.log import log
 from hostmod.testing import call
 from hostmod.types.base import GuestType
+from hostmod.types.buffers import Bytes
 from hostmod.types.pointer import List, Pointer
-from hostmod.types.record import struct
-from hostmod.types.reference import Caller, ExternRef
-from hostmod.types.result import Error, Optional
+from hostmod.types.references import Caller, ExternRef
+from hostmod.types.results import Error, Optional
 from hostmod.types.scalar import Duration, Float32, Int32, IntegerType, Uint32
+from hostmod.types.structs import struct
 from hostmod.types.text import String
-from hostmod.types.view import Bytes
 
 
 @struct
@@ -75,7 +76,7 @@ def lines(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
 
 
 def logged(instance: HostModule, name: str, *arguments: Any) -> Any:
-    """Call the decorated function as a trampoline does."""
+    """Call the decorated function as a backend does."""
     return type(instance).functions[name].func(instance, *arguments)
 
 

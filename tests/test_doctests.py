@@ -36,12 +36,12 @@ def test_there_are_examples_to_run() -> None:
     names = [
         "errors",
         "memory",
-        "module",
+        "declaration",
         "types.base",
         "types.pointer",
-        "types.record",
+        "types.structs",
         "types.scalar",
-        "testing",
+        "testing.calling",
     ]
     finder = doctest.DocTestFinder()
     for name in names:

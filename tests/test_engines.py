@@ -23,7 +23,7 @@ import os, sys, threading, warnings
 warnings.simplefilter("ignore")  # Python 3.12 and later warn of a fork beside threads
 import wasmtime, hostmod
 from hostmod import HostModule, function
-from hostmod.guest import engines
+from hostmod.guest import loading
 
 TEXT = '(module (func (export "run") (result i32) (i32.const 42)))'
 mine = wasmtime.Engine()
@@ -79,7 +79,7 @@ def test_a_forked_child_compiles(work: str, prints: str) -> None:
 
 @forks
 def test_a_forked_child_refuses_an_engine_that_would_wait_for_ever() -> None:
-    program = "engines._PATIENCE = 0.5\nin_child(lambda: hostmod.load(TEXT, fueled))"
+    program = "loading._PATIENCE = 0.5\nin_child(lambda: hostmod.load(TEXT, fueled))"
     assert run(FORK, program) == (
         "LinkError load: compiling in a forked child, with an engine whose compiler waits for threads of the parent, "
         "expected one without; set parallel_compilation = False in its wasmtime.Config, compile before the fork, or "
@@ -104,8 +104,8 @@ def test_a_forked_child_takes_an_engine_of_any_settings_that_compiles_without_th
 @forks
 def test_other_engines_of_hostmod_s_compile_in_a_forked_child() -> None:
     program = """
-    from hostmod.cache import ModuleCache, Settings
-    from hostmod.inspection import inspect
+    from hostmod.tools.cache import ModuleCache, Settings
+    from hostmod.tools.inspect import inspect
     from hostmod.testing import call
     from hostmod.types import Int32
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import wasmtime
 
 import hostmod
-from hostmod.inspection import inspect, show_memory, unnameable
+from hostmod.tools.inspect import inspect, show_memory
+from hostmod.tools.wasm_binary import unnameable
 from hostmod.types import Int32, Optional
 
 

@@ -22,12 +22,12 @@ from hostmod import (
     _wasmtime,
     export,
     function,
-    trampoline,
 )
-from hostmod import _trampoline_py as pure
-from hostmod._wasmtime import library
+from hostmod._backend import python as pure
+from hostmod._backend import select as backend
+from hostmod._wasmtime import capi
+from hostmod.declaration import served
 from hostmod.guest import GuestMemory, interface_of
-from hostmod.module import served
 from hostmod.types import Int32, Uint32
 
 MANY = 32_000
@@ -53,7 +53,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
     """What wasmtime is asked for from here on. Listing all exports of an instance is an error."""
     _wasmtime.verify()  # once in a process: it tries what is counted here
     found = Asked()
-    get, nth = library.instance_export_get, library.instance_export_nth
+    get, nth = capi.instance_export_get, capi.instance_export_nth
 
     def export_get(context: Any, instance: int, name: bytes, *rest: Any) -> bool:
         found[name.decode()] += 1
@@ -66,8 +66,8 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
     def exports(self: wasmtime.Instance, store: Any) -> Any:
         raise AssertionError("every export of an instance was listed")
 
-    monkeypatch.setattr(library, "instance_export_get", export_get)
-    monkeypatch.setattr(library, "instance_export_nth", export_nth)
+    monkeypatch.setattr(capi, "instance_export_get", export_get)
+    monkeypatch.setattr(capi, "instance_export_nth", export_nth)
     monkeypatch.setattr(wasmtime.Instance, "exports", exports)
     return found
 
@@ -263,13 +263,13 @@ def test_the_plan_of_an_export_is_made_ready_once_for_any_number_of_guests(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     made: list[str] = []
-    original = trampoline.active.GuestThunk
+    original = backend.active.GuestThunk
 
     def thunk(plan: Any, *rest: Any) -> Any:
         made.append(plan.name)
         return original(plan, *rest)
 
-    monkeypatch.setattr(trampoline.active, "GuestThunk", thunk)
+    monkeypatch.setattr(backend.active, "GuestThunk", thunk)
     engine = wasmtime.Engine()
     module = wasmtime.Module(engine, passing(Adder))
     for _ in range(3):
@@ -283,7 +283,7 @@ def test_another_backend_makes_plans_ready_for_itself(monkeypatch: pytest.Monkey
     module = wasmtime.Module(engine, '(module (func (export "f") (result i32) (i32.const 5)))')
     with hostmod.instantiate(module, engine=engine) as guest:
         assert guest.exports.f() == 5
-    monkeypatch.setattr(trampoline, "active", pure)
+    monkeypatch.setattr(backend, "active", pure)
     with hostmod.instantiate(module, engine=engine) as guest:
         assert guest.exports.f() == 5
     assert interface_of(module).signature("f").backend is pure
@@ -296,7 +296,7 @@ def test_hosts_that_agree_with_a_module_are_compared_with_it_once(monkeypatch: p
         compared.append(name)
         return served(functions, name)
 
-    monkeypatch.setattr("hostmod.link.served", serve)
+    monkeypatch.setattr("hostmod.checks.served", serve)
     engine = wasmtime.Engine()
     module = wasmtime.Module(engine, passing(Adder))
     for host in (Adder, Adder(), Adder()):

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from hostmod import trampoline
+from hostmod._backend import select as backend
 
 ATTACK = Path(__file__).parent.parent / "scripts" / "attack.py"
-BACKEND = {"c": "c", "py": "pure"}[trampoline.active.NAME]
+BACKEND = backend.active.NAME
 
 
 def attack(calls: int, seed: int) -> str:

@@ -13,6 +13,7 @@ from wat import passing, run_apart
 
 import hostmod
 from hostmod import HostModule, function
+from hostmod._wasmtime import stack
 from hostmod.guest import export_caller
 from hostmod.types import Bytes, Caller, ExternRef, Int32, Pointer, String, Uint32
 
@@ -296,6 +297,13 @@ def test_external_references_are_let_go_by_the_store_s_collector() -> None:
         thing = None
         guest.store.gc()
         assert [each for each in watched if each() is not None] == []
+
+
+def test_external_references_are_let_go_though_an_exception_came_where_that_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(stack.here, "dropping", True)  # as a tracer that raises in `drop` leaves it
+    test_external_references_are_let_go_by_the_store_s_collector()
 
 
 def test_external_references_are_let_go_with_their_store() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from wat import run_apart
 
-from hostmod import trampoline
+from hostmod._backend import select as backend
 
 WHILE = """
 import atexit, gc, signal, sys
@@ -161,7 +161,7 @@ def _cases() -> list[tuple[str, str, str]]:
         for how in ("store.gc", "calls", "both"):
             for who in ("finalizers", "the collector's callbacks", "a signal", "a profiler"):
                 returned = what in ("new", "put and take", "several", "same") and who != "finalizers"
-                if (trampoline.active.NAME == "py" and returned) or (who == "a profiler" and how == "calls"):
+                if (backend.active.NAME == "pure" and returned) or (who == "a profiler" and how == "calls"):
                     continue
                 found.append((what, how, who))
     return found

@@ -63,22 +63,22 @@ def test_this_python_is_found_by_its_version_and_by_its_path(matrix: Any) -> Non
 
 def test_a_report_is_counted_and_what_failed_or_was_skipped_is_named(matrix: Any, tmp_path: Path) -> None:
     (tmp_path / "report.xml").write_text(REPORT, "utf-8")
-    row = matrix.Row("3.15", "50.0.1", "c")
+    row = matrix.Row("3.15", "50.0.1", "native")
     matrix.read(row, tmp_path / "report.xml")
     assert dict(row.counts) == {"passed": 1, "failed": 2, "skipped": 2}
     assert not row.good
     assert list(matrix.details([row]))[:3] == [
-        "failed: tests/test_a.py::test_bad  (3.15/50.0.1/c)",
-        "failed: tests/test_a.py::test_ended_badly  (3.15/50.0.1/c)",
-        "skipped: 2 x no compiler  (3.15/50.0.1/c)",
+        "failed: tests/test_a.py::test_bad  (3.15/50.0.1/native)",
+        "failed: tests/test_a.py::test_ended_badly  (3.15/50.0.1/native)",
+        "skipped: 2 x no compiler  (3.15/50.0.1/native)",
     ]
     assert [line.split() for line in matrix.table([row]).splitlines()[2:]] == [
-        ["|", "3.15", "|", "50.0.1", "|", "c", "|", "1", "|", "2", "|", "2", "|", "0", "|", "|"],
+        ["|", "3.15", "|", "50.0.1", "|", "native", "|", "1", "|", "2", "|", "2", "|", "0", "|", "|"],
     ]
 
 
 def test_a_row_in_which_nothing_ran_is_no_success(matrix: Any) -> None:
-    row = matrix.Row("3.15", "50.0.1", "c")
+    row = matrix.Row("3.15", "50.0.1", "native")
     assert not row.good
     row.counts["passed"] = 1
     assert row.good

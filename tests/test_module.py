@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 
 import hostmod
+from hostmod.declaration import Function, configure, function, option
 from hostmod.errors import ConversionError, DeclarationError
 from hostmod.link import HostModule
-from hostmod.module import Function, configure, function, option
 from hostmod.testing import call
 from hostmod.types.pointer import Pointer
-from hostmod.types.record import struct
-from hostmod.types.result import Error, Optional
+from hostmod.types.results import Error, Optional
 from hostmod.types.scalar import Float32, Int32, Int64, Uint32
+from hostmod.types.structs import struct
 from hostmod.types.text import String
 
 

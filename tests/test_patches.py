@@ -21,9 +21,9 @@ from wasmtime import _value as wasmtime_value
 from wat import run_apart
 
 from hostmod import _wasmtime
-from hostmod._wasmtime import patches, references, store
+from hostmod._wasmtime import externref, patches, store
 
-NEWEST = int(_wasmtime.WASMTIME_VERSION.partition(".")[0]) >= 48
+NEWEST = int(_wasmtime.wasmtime_version().partition(".")[0]) >= 48
 """Whether wasmtime-py has all of the modules that are known; older ones have fewer."""
 
 
@@ -235,13 +235,13 @@ def test_the_other_changes_are_there() -> None:
     assert wasmtime.Store.close is store.close
     assert wasmtime.Store.set_limits is patches._set_limits
     assert wasmtime.Store.gc is patches._gc
-    assert wasmtime_value._externref_finalizer is references.finalizer
+    assert wasmtime_value._externref_finalizer is externref.finalizer
     assert wasmtime.Engine.__init__ is patches._engine_init
     if NEWEST:
         assert vars(wasmtime.Config)["max_wasm_stack"].fset is patches._set_stack
     assert wasmtime_func.Trap is patches._CallbackTrap  # type: ignore[attr-defined]  # what its callback looks up
     changed = wasmtime.Caller.__init__ is patches._caller_init
-    assert changed is ("hostmod._trampoline_native" not in sys.modules)
+    assert changed is ("hostmod._backend.native" not in sys.modules)
 
 
 # ------------------------------------------------------------------------------------------- a wasmtime that is another
@@ -318,5 +318,5 @@ if not hasattr(wasmtime_store, "StoreContext"):  # there since wasmtime 37
 def test_a_wasmtime_that_is_another_is_refused_by_its_version_and_left_alone(what: str) -> None:
     change, said = CHANGED[what]
     told = run_apart(REFUSED, change)
-    assert told.startswith(f"wasmtime {_wasmtime.WASMTIME_VERSION}: {said}"), told
+    assert told.startswith(f"wasmtime {_wasmtime.wasmtime_version()}: {said}"), told
     assert "use a version of wasmtime" in told

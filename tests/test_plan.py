@@ -21,13 +21,13 @@ from hostmod.plan import (
     signature,
 )
 from hostmod.types.base import GuestType, resolve
+from hostmod.types.buffers import Array, Bytes
 from hostmod.types.pointer import List, Pointer
-from hostmod.types.record import struct
-from hostmod.types.reference import Caller, ExternRef
-from hostmod.types.result import Error, Optional
+from hostmod.types.references import Caller, ExternRef
+from hostmod.types.results import Error, Optional
 from hostmod.types.scalar import INT32, Bool, Float32, Float64, Int8, Int32, Int64, Uint32
+from hostmod.types.structs import struct
 from hostmod.types.text import CString, String
-from hostmod.types.view import Array, Bytes
 
 # This file's annotations are strings when they are read. Functions that are no method keep the tests short.
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 TESTS = """
 from hostmod import HostModule, decorate, function
-from hostmod.recorder import Call
+from hostmod.testing.recorder import Call
 from hostmod.types import Bytes, Int32, Pointer, Uint8
 
 class Kv(HostModule, name="kv"):
@@ -39,8 +39,8 @@ def test_calls_differ(host_call, host_recorder):
 
 def run(folder: Path) -> str:
     (folder / "test_it.py").write_text(TESTS, "utf-8")
-    loaded = any(each.value == "hostmod.pytest_plugin" for each in entry_points(group="pytest11"))
-    plugin = [] if loaded else ["-p", "hostmod.pytest_plugin"]
+    loaded = any(each.value == "hostmod_pytest" for each in entry_points(group="pytest11"))
+    plugin = [] if loaded else ["-p", "hostmod_pytest"]
     command = [sys.executable, "-m", "pytest", *plugin, "-q", "-p", "no:cacheprovider", "test_it.py"]
     done = subprocess.run(command, cwd=folder, capture_output=True, encoding="utf-8", check=False)
     return done.stdout + done.stderr

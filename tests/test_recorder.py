@@ -6,8 +6,8 @@ import pytest
 
 import hostmod
 from hostmod import HostModule, function
-from hostmod.recorder import Call, Recorder
 from hostmod.testing import call
+from hostmod.testing.recorder import Call, Recorder
 from hostmod.types import Array, Bytes, Error, Int16, Int32, List, Optional, Pointer, String, Uint32, struct
 
 

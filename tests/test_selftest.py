@@ -16,7 +16,7 @@ from wat import run_apart
 
 import hostmod
 from hostmod import HostModule, InternalError, function
-from hostmod._wasmtime import library, references, selftest, structures, traps
+from hostmod._wasmtime import capi, externref, selftest, traps
 from hostmod._wasmtime import store as stores
 
 
@@ -84,7 +84,7 @@ def test_each_first_use_tries_it(use: str, monkeypatch: pytest.MonkeyPatch) -> N
         "an export": lambda: hostmod.instantiate(module, engine=engine).exports.run,
         "a declared export": lambda: Typed(store, instance),
     }
-    monkeypatch.setattr(structures, "size_of", lambda name: 1)
+    monkeypatch.setattr(capi, "size_of", lambda name: 1)
     with pytest.raises(InternalError, match="wasmtime_extern_t has 1 bytes, expected 32"):
         ways[use]()
 
@@ -93,7 +93,7 @@ def differs(monkeypatch: pytest.MonkeyPatch) -> str:
     """What the error says differs, of one that names both versions and what to do."""
     with pytest.raises(InternalError) as caught:
         Host().link(wasmtime.Linker(wasmtime.Engine()))
-    start = f"hostmod {hostmod.__version__} with wasmtime {structures.WASMTIME_VERSION}: "
+    start = f"hostmod {hostmod.__version__} with wasmtime {capi.wasmtime_version()}: "
     text = str(caught.value)
     assert text.startswith(start)
     found, separator, advice = text.removeprefix(start).rpartition("; ")
@@ -104,16 +104,14 @@ def differs(monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def test_a_structure_of_another_size_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = structures.size_of
-    monkeypatch.setattr(
-        structures, "size_of", lambda name: 24 if name == "wasmtime_val_raw_t" else real(name)
-    )
+    real = capi.size_of
+    monkeypatch.setattr(capi, "size_of", lambda name: 24 if name == "wasmtime_val_raw_t" else real(name))
     assert differs(monkeypatch) == "wasmtime_val_raw_t has 24 bytes, expected 16"
 
 
 def test_a_member_at_another_offset_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = structures.size_of
-    monkeypatch.setattr(structures, "size_of", lambda name: 8 if name.endswith(".store_id") else real(name))
+    real = capi.size_of
+    monkeypatch.setattr(capi, "size_of", lambda name: 8 if name.endswith(".store_id") else real(name))
     assert differs(monkeypatch) == "; ".join(
         f"wasmtime_{name}.store_id is at offset 8, expected 0"
         for name in ("func", "global", "instance", "memory_anon_0")
@@ -126,13 +124,13 @@ def test_a_structure_that_is_gone_is_refused(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_function_that_is_gone_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(library, "missing", [])
-    assert library._function(library._keeping, "wasmtime_gone", None) is None
+    monkeypatch.setattr(capi, "missing", [])
+    assert capi._function(capi._keeping, "wasmtime_gone", None) is None
     assert differs(monkeypatch) == "there is no wasmtime_gone"
 
 
 def test_a_function_of_other_arguments_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    theirs = library.dll.wasmtime_memory_data_size
+    theirs = capi.dll.wasmtime_memory_data_size
     monkeypatch.setattr(theirs, "argtypes", [*theirs.argtypes, ctypes.c_uint32])
     assert differs(monkeypatch) == (
         "wasmtime_memory_data_size has a result and arguments of 8, 8, 8, 4 bytes, expected 8, 8, 8"
@@ -171,22 +169,22 @@ def test_another_context_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_another_kind_of_extern_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(structures, "EXTERN_MEMORY", 2)
+    monkeypatch.setattr(capi, "EXTERN_MEMORY", 2)
     assert differs(monkeypatch) == "the kind of a memory is 3, expected 2"
 
 
 def test_a_memory_of_another_size_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(library, "memory_data_size", lambda context, memory: 1)
+    monkeypatch.setattr(capi, "memory_data_size", lambda context, memory: 1)
     assert differs(monkeypatch) == "the size of a memory is 1, expected 65536"
 
 
 def test_an_export_that_a_caller_does_not_find_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(library, "caller_export_get", lambda caller, name, length, item: False)
+    monkeypatch.setattr(capi, "caller_export_get", lambda caller, name, length, item: False)
     assert differs(monkeypatch) == "a caller has no export 'memory'"
 
 
 def test_references_that_come_back_as_others_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(references, "externref_from_raw", lambda context, raw: "another")
+    monkeypatch.setattr(externref, "externref_from_raw", lambda context, raw: "another")
     assert differs(monkeypatch) == (
         "an externref reached a callback as another object; an externref came back as another object"
     )

@@ -10,7 +10,7 @@ import wasmtime
 
 import hostmod
 from hostmod.guest import load
-from hostmod.stubs import stubs
+from hostmod.tools.stubs import stubs
 
 
 def skeleton(text: str) -> tuple[str, types.ModuleType, wasmtime.Module]:
@@ -47,7 +47,7 @@ def test_any_name_becomes_a_method_that_serves_it(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["'", '"', "\\'", '\\"', "\\\\'", "'\"\\", '"""', "a\nb\x1b\\", "{}", "é→"])
 def test_a_literal_is_the_name_whatever_is_in_it(name: str) -> None:
-    from hostmod.stubs import _string
+    from hostmod.tools.stubs import _string
 
     literal = _string(name)
     assert ast.literal_eval(literal) == name

@@ -15,8 +15,8 @@ import pytest
 
 import hostmod
 from hostmod import HostModule, function
-from hostmod.recorder import Recorder
 from hostmod.testing import call
+from hostmod.testing.recorder import Recorder
 from hostmod.types import Bytes, Caller, Error, ExternRef, Int32, List, Pointer, String, Uint32
 
 

@@ -1,4 +1,4 @@
-"""The trampoline, whichever serves: deep nesting, the ends of stacks, arguments of every type."""
+"""Calls through the backend that serves: deep nesting, the ends of stacks, arguments of every type."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from versions import skip_unless_compiled
 from wat import passing, run_apart
 
 import hostmod
-from hostmod import ConversionError, HostModule, Memory, function, trampoline
+from hostmod import ConversionError, HostModule, Memory, function
+from hostmod._backend import select as backend
 from hostmod.types import (
     Bool,
     Caller,
@@ -199,7 +200,7 @@ def test_a_caller_takes_no_place_among_the_arguments() -> None:
         assert guest.exports.fields(0, 3, 4) == 7
 
 
-@pytest.mark.skipif(trampoline.active.NAME != "py", reason="the C trampoline has no source to show")
+@pytest.mark.skipif(backend.active.NAME != "pure", reason="the native backend has no source to show")
 def test_tracebacks_show_the_code_that_was_generated() -> None:
     class Fails(HostModule, name="fails"):
         @function
@@ -299,7 +300,7 @@ def test_nesting_ends_with_an_error_wherever_it_ends_and_the_guest_can_be_used_a
 REPORTS = """
 import hostmod, sys
 from hostmod import HostModule, function
-from hostmod._wasmtime import library, traps
+from hostmod._wasmtime import capi, traps
 from wat import passing
 
 class Fails(HostModule, name="fails"):
@@ -313,17 +314,17 @@ def no_trap(data, length):
 ERROR = KeyError("mine")
 guest = hostmod.instantiate(passing(Fails), Fails())
 raw = guest.instance.exports(guest.store)["f"]
-make, refill = library.trap_new, traps.refill
+make, refill = capi.trap_new, traps.refill
 for enter in (guest.exports.f, lambda: raw(guest.store)):
     for _ in range(50):
-        library.trap_new, traps.refill = no_trap, lambda: None
+        capi.trap_new, traps.refill = no_trap, lambda: None
         try:
             enter()
         except KeyError as error:
             assert error is ERROR
         else:
             raise AssertionError("no error")
-        library.trap_new, traps.refill = make, refill
+        capi.trap_new, traps.refill = make, refill
         refill()
 print("fine")
 """
@@ -366,26 +367,26 @@ def test_one_function_can_be_reached_from_many_depths_of_the_guest_s_stack() -> 
     assert depth.total == 1500 * 1501
 
 
-def test_the_trampoline_that_serves_says_which_it_is() -> None:
-    assert trampoline.active.NAME in ("c", "py")
-    assert (trampoline.reason == "") == (trampoline.active.NAME == "c")
+def test_the_backend_that_serves_says_which_it_is() -> None:
+    assert backend.active.NAME in ("native", "pure")
+    assert (backend.reason == "") == (backend.active.NAME == "native")
 
 
-def test_without_extensions_the_pure_trampoline_serves() -> None:
+def test_without_extensions_the_pure_backend_serves() -> None:
     source = """
     import os
     os.environ["HOSTMOD_NO_EXTENSIONS"] = "1"
-    from hostmod import trampoline
-    print(trampoline.active.NAME, "|", trampoline.reason)
+    from hostmod import backend
+    print(backend.active.NAME, "|", backend.reason)
     """
-    assert run_apart(source) == "py | HOSTMOD_NO_EXTENSIONS is set\n"
+    assert run_apart(source) == "pure | HOSTMOD_NO_EXTENSIONS is set\n"
 
 
 # ------------------------------------------------------------------------------------ guest types of the author's own
 
 
 class Words(GuestType[Any]):
-    """Gives the trampoline whatever it was told to."""
+    """Gives the backend whatever it was told to."""
 
     name = "Words"
     core = ("i32", "i64")

@@ -15,10 +15,10 @@ from hostmod.errors import ConversionError, DeclarationError
 from hostmod.memory import FixedSizeMemory, Memory
 from hostmod.types.base import CoreType, GuestType, WordsType, resolve, resolve_object
 from hostmod.types.pointer import List, Pointer
-from hostmod.types.record import Length, struct
-from hostmod.types.reference import ExternRef
-from hostmod.types.result import Error, Optional
+from hostmod.types.references import ExternRef
+from hostmod.types.results import Error, Optional
 from hostmod.types.scalar import FloatType, Int16, Int32, IntegerType, Uint8, Uint32
+from hostmod.types.structs import Length, struct
 
 NO_MEMORY = Memory()
 T = TypeVar("T")

@@ -13,8 +13,8 @@ from hostmod.memory import Memory
 from hostmod.types.base import resolve
 from hostmod.types.enums import MAX_COMBINATIONS, EnumType, enum
 from hostmod.types.pointer import Pointer
-from hostmod.types.record import struct
 from hostmod.types.scalar import UINT32, Float32, Int8, Int64, Uint8, Uint16, Uint32
+from hostmod.types.structs import struct
 
 NO_MEMORY = Memory()
 

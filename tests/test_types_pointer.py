@@ -15,9 +15,9 @@ from hostmod.errors import ConversionError, DeclarationError, SegmentationFault
 from hostmod.memory import FixedSizeMemory, Memory
 from hostmod.types.base import resolve
 from hostmod.types.pointer import List, NullablePointerType, Pointer
-from hostmod.types.record import struct
-from hostmod.types.reference import ExternRef
+from hostmod.types.references import ExternRef
 from hostmod.types.scalar import Float32, Int16, Uint8, Uint16, Uint32, Uint64
+from hostmod.types.structs import struct
 from hostmod.types.text import String
 
 NO_MEMORY = Memory()

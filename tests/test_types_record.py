@@ -19,18 +19,9 @@ from hypothesis import strategies as st
 from hostmod.errors import ConversionError, DeclarationError, SegmentationFault
 from hostmod.memory import FixedSizeMemory, Memory
 from hostmod.types.base import resolve
+from hostmod.types.buffers import Bytes
 from hostmod.types.pointer import List, Pointer
-from hostmod.types.record import (
-    FixedArrayType,
-    FixedBytesType,
-    Length,
-    StructType,
-    fields,
-    offsetof,
-    sizeof,
-    struct,
-)
-from hostmod.types.reference import ExternRef
+from hostmod.types.references import ExternRef
 from hostmod.types.scalar import (
     Bool,
     Duration,
@@ -45,8 +36,17 @@ from hostmod.types.scalar import (
     Uint32,
     Uint64,
 )
+from hostmod.types.structs import (
+    FixedArrayType,
+    FixedBytesType,
+    Length,
+    StructType,
+    fields,
+    offsetof,
+    sizeof,
+    struct,
+)
 from hostmod.types.text import CString, String
-from hostmod.types.view import Bytes
 
 
 class PointerAndLength(ctypes.LittleEndianStructure):

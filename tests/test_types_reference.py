@@ -9,7 +9,7 @@ import pytest
 from hostmod.errors import DeclarationError, StaleMemoryError
 from hostmod.memory import FixedSizeMemory, Memory
 from hostmod.types.base import resolve, resolve_object
-from hostmod.types.reference import Caller, ExternRef
+from hostmod.types.references import Caller, ExternRef
 
 NO_MEMORY = Memory()
 

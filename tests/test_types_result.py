@@ -9,7 +9,7 @@ import pytest
 from hostmod.errors import DeclarationError
 from hostmod.types.base import resolve
 from hostmod.types.pointer import Pointer
-from hostmod.types.result import Error, Optional, resolve_result
+from hostmod.types.results import Error, Optional, resolve_result
 from hostmod.types.scalar import Float64, Int32, Uint8, Uint32
 from hostmod.types.text import String, StringType
 

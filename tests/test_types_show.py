@@ -6,10 +6,10 @@ import pytest
 from guards import guarded
 
 from hostmod.errors import DeclarationError, SegmentationFault
+from hostmod.types.formatting import format
 from hostmod.types.pointer import List, Pointer
-from hostmod.types.record import struct
 from hostmod.types.scalar import Bool, Duration, Errno, Float32, Uint8, Uint16
-from hostmod.types.show import format
+from hostmod.types.structs import struct
 
 
 @struct

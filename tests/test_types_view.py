@@ -11,6 +11,7 @@ from guards import GUARD, START, content, guarded
 from hostmod.errors import ConversionError, DeclarationError, SegmentationFault
 from hostmod.memory import FixedSizeMemory
 from hostmod.types.base import resolve
+from hostmod.types.buffers import Array, Bytes, show_bytes
 from hostmod.types.scalar import (
     Bool,
     Duration,
@@ -26,7 +27,6 @@ from hostmod.types.scalar import (
     Uint64,
 )
 from hostmod.types.text import String
-from hostmod.types.view import Array, Bytes, show_bytes
 
 BYTES = resolve(Bytes, "test")
 

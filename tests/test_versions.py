@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import wasmtime
 
-from hostmod._wasmtime import core_names, signatures
+from hostmod._wasmtime import capi, core_names
 from hostmod.errors import InternalError
 
 EVERY_TYPE = """(module (import "host" "f"
@@ -28,29 +28,27 @@ def test_value_types_have_their_names_with_every_version() -> None:
 def test_value_types_of_an_unknown_layout_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     # The types in order, but for one that has another's number: what the next one is, is not known then.
     numbers = iter([7, 8, 9, 9, 20, 21, 22])
-    monkeypatch.setattr(signatures, "_up_to_42", lambda type: next(numbers))
-    monkeypatch.setattr(signatures, "_of_43_and_44", lambda type: 0)
+    monkeypatch.setattr(capi, "_up_to_42", lambda type: next(numbers))
+    monkeypatch.setattr(capi, "_of_43_and_44", lambda type: 0)
     with pytest.raises(
         InternalError, match=r"wasmtime .*: wasm_valtype_t is laid out .*; use wasmtime 45 or later"
     ):
-        signatures._looked_up()
+        capi._looked_up()
 
 
 def test_value_types_are_named_by_their_numbers_where_nothing_compares_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     order = ["i32", "i64", "f32", "f64", "externref", "funcref"]
-    made = dict(
-        zip(map(id, (each for _, each in signatures._KNOWN)), [2, 3, 4, 5, (1, 4), (1, 6)], strict=True)
-    )
-    assert [name for name, _ in signatures._KNOWN] == order
+    made = dict(zip(map(id, (each for _, each in capi._KNOWN)), [2, 3, 4, 5, (1, 4), (1, 6)], strict=True))
+    assert [name for name, _ in capi._KNOWN] == order
 
     def key(type: Any) -> Any:
         return made.get(id(type)) or type.number
 
-    monkeypatch.setattr(signatures, "_up_to_42", lambda type: 0)
-    monkeypatch.setattr(signatures, "_of_43_and_44", key)
-    name_of = signatures._looked_up()
+    monkeypatch.setattr(capi, "_up_to_42", lambda type: 0)
+    monkeypatch.setattr(capi, "_of_43_and_44", key)
+    name_of = capi._looked_up()
     found = [name_of(SimpleNamespace(number=number)) for number in (2, 6, (1, 4), (0, 4), (1, 6), 9)]  # type: ignore[arg-type]  # stand-ins for ValType
     assert found == ["i32", "v128", "externref", "a reference", "funcref", "a reference"]
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from hostmod.module import Function
+from hostmod.declaration import Function
 
 TESTS = Path(__file__).parent
 

@@ -10,9 +10,10 @@ from typing import Any, Generic, Self, TypeVar, overload
 
 import wasmtime
 
-from hostmod import _wasmtime, trampoline
-from hostmod.errors import DeclarationError, ErrnoTable, LinkError, Mismatch, UnboundError, shown
-from hostmod.module import (
+from hostmod import _wasmtime
+from hostmod._backend import select as backend
+from hostmod.checks import check
+from hostmod.declaration import (
     Agreed,
     Declaration,
     F,
@@ -22,10 +23,10 @@ from hostmod.module import (
     Option,
     checked_errors,
     configure,
-    served,
     with_out_pointers,
 )
-from hostmod.plan import caller_frame, check_host_results, checked_name, plan_of, signature
+from hostmod.errors import DeclarationError, ErrnoTable, LinkError, UnboundError, shown
+from hostmod.plan import caller_frame, check_host_results, checked_name, plan_of
 
 M = TypeVar("M", bound="HostModule")
 
@@ -184,21 +185,6 @@ Host = HostModule | type[HostModule] | FunctionModule
 """What functions can be offered from."""
 
 
-def name_of(host: Host) -> str:
-    """Return the module name that guests import from, whatever an instance keeps in an attribute of that name."""
-    return type(host).name if isinstance(host, HostModule) else host.name
-
-
-def functions_of(host: Host) -> Functions:
-    """Return what a host module offers by name, whatever an instance keeps in an attribute `functions`."""
-    return type(host).functions if isinstance(host, HostModule) else host.functions
-
-
-def _declaration(host: Host) -> type[HostModule] | FunctionModule:
-    """Return what a host's functions are declared in: an instance may have attributes of any name."""
-    return type(host) if isinstance(host, HostModule) else host
-
-
 def link_host(
     host: HostModule | FunctionModule,
     linker: wasmtime.Linker,
@@ -271,16 +257,16 @@ def _bound_instead(cls: type[HostModule]) -> str:
 class _Linkage:
     """Functions prepared for linkers of one engine: their thunks, and the arguments that wasmtime takes."""
 
-    __slots__ = ("_types", "engine", "functions", "implementations", "rows", "twin")
+    __slots__ = ("_types", "backend", "engine", "functions", "implementations", "rows")
 
     def __init__(
         self,
         engine: wasmtime.Engine,
         functions: Iterable[Function],
-        thunk_of: Callable[[Function], trampoline.HostThunk],
+        thunk_of: Callable[[Function], backend.HostThunk],
     ) -> None:
         self.engine = weakref.ref(engine)
-        self.twin = trampoline.active
+        self.backend = backend.active
         self.functions = tuple(functions)
         self.implementations = tuple(each.func for each in self.functions)
         # A function type belongs to the first engine that sees it: wasmtime aborts the process when it meets another.
@@ -313,12 +299,10 @@ def _define(
             f"link: {shown(linker, '')}, expected a wasmtime.Linker; write wasmtime.Linker(engine)"
         )
     linkage = cache.get(memory) if type(memory) is str else None
-    if linkage is None or linkage.engine() is not linker.engine or linkage.twin is not trampoline.active:
+    if linkage is None or linkage.engine() is not linker.engine or linkage.backend is not backend.active:
         linkage = _linkage_of(linker.engine, functions, memory, store, cache, linkage)
     served = linkage.implementations if serve is None else tuple(map(serve, linkage.functions))
-    failed = trampoline.active.define_all(
-        _wasmtime.linker_address(linker), linkage.rows, served, receiver, keep
-    )
+    failed = backend.active.define_all(_wasmtime.linker_address(linker), linkage.rows, served, receiver, keep)
     if failed is not None:
         index, address = failed
         error = _wasmtime.wasmtime_error(address)
@@ -337,7 +321,7 @@ def _linkage_of(
     known: _Linkage | None,
 ) -> _Linkage:
     """Prepare functions: once per engine, for memories found by name. What was `known` of another engine has thunks."""
-    make = trampoline.active.HostThunk
+    make = backend.active.HostThunk
     if isinstance(memory, str):
         name = str(memory)
         try:
@@ -346,8 +330,8 @@ def _linkage_of(
             raise LinkError(
                 f"link: memory={name!a} ({error.reason}), expected a name that UTF-8 can encode"
             ) from None
-        old: dict[Function, trampoline.HostThunk] = {}
-        if known is not None and known.twin is trampoline.active:
+        old: dict[Function, backend.HostThunk] = {}
+        if known is not None and known.backend is backend.active:
             old = dict(zip(known.functions, (row[0] for row in known.rows), strict=True))
         found = cache[name] = _Linkage(
             engine, _offered(functions), lambda each: old.get(each) or make(each.plan, name)
@@ -511,79 +495,3 @@ class bind:  # noqa: N801  # used as a function: with bind(instance):
         if error is None or kind is GeneratorExit:
             raise LinkError(advice)
         error.add_note(advice)
-
-
-# ----------------------------------------------------------------------------------------------------------- checking
-
-
-def core_signature(type_: wasmtime.FuncType) -> str:
-    """Spell a function type as messages do."""
-    return signature(core_names(type_.params), core_names(type_.results))
-
-
-core_names = _wasmtime.core_names
-"""Spells value types as the text format does."""
-
-
-def spell_type(each: _wasmtime.Extern) -> str:
-    """Spell the type of an import or export as messages do: a core signature, or the kind of another thing."""
-    return signature(*each.core_types) if each.kind == "func" else f"a {each.kind}"
-
-
-def mismatches(module: wasmtime.Module, hosts: Iterable[Host]) -> list[Mismatch]:
-    """Compare what a guest imports with what hosts of those module names offer.
-
-    That a module and a host agree is found out once, and remembered by the host for as long as there is the module.
-    """
-    new = [host for host in hosts if module not in _declaration(host)._agreed]
-    if not new:
-        return []
-    unknown = {name_of(host): _declaration(host) for host in new}
-    found: dict[tuple[str, str, str], Mismatch] = {}
-    for each in _wasmtime.imports_of(module):
-        if each.module in unknown:
-            functions = unknown[each.module].functions
-            spelled = spell_type(each)
-            function = served(functions, each.name)
-            if function is None:
-                near = each.name.lower().replace("_", "")
-                close_to = [known for known in functions if known.lower().replace("_", "") == near]
-                advice = f'write @function("{each.name}")' + (f" above {close_to[0]}" if close_to else "")
-                found[each.module, each.name, spelled] = Mismatch(
-                    each.module, each.name, spelled, None, advice
-                )
-            elif function.plan.signature != spelled:
-                found[each.module, each.name, spelled] = Mismatch(
-                    each.module, each.name, spelled, function.plan.signature, f"declared {declared(function)}"
-                )
-    differing = {name for name, _, _ in found}
-    for name, declaration in unknown.items():
-        if name not in differing:
-            declaration._agreed.add(module)
-    return list(found.values())
-
-
-def declared(function: Function) -> str:
-    """Spell a function in guest types, as it was declared."""
-    params = ", ".join(f"{slot.name}: {slot.type}" for slot in function.params)
-    results = ", ".join(str(slot.type) for slot in function.results)
-    if function.plan.is_tuple:
-        results = f"tuple[{results}]"
-    if function.plan.optional:
-        results = f"Optional[{results}]" if results else "Error"
-    return f"({params}) -> {results or 'None'}"
-
-
-def check(module: wasmtime.Module, *hosts: Host) -> None:
-    """Compare what a guest imports from these hosts with what they offer, before anything runs.
-
-    Imports from other modules are none of their business.
-
-    Raises:
-        LinkError: with every missing and every mismatched import, and both signatures of each.
-    """
-    found = mismatches(module, hosts)
-    if found:
-        names = ", ".join(sorted({each.module for each in found}))
-        count = f"{len(found)} import{'s' if len(found) > 1 else ''}"
-        raise LinkError(f"the guest and the host module {names} disagree about {count}:", found)

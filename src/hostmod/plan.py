@@ -1,4 +1,4 @@
-"""A Python signature as a frozen `Plan`: the one form that every trampoline runs."""
+"""A Python signature as a frozen `Plan`: the one form that both backends run."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from typing import Any
 from hostmod.errors import ConversionError, DeclarationError, ErrnoTable, shown
 from hostmod.types.annotations import names_around, read_annotations, signature_of
 from hostmod.types.base import CoreType, GuestType, describe, resolve
-from hostmod.types.reference import CallerType
-from hostmod.types.result import resolve_result
+from hostmod.types.references import CallerType
+from hostmod.types.results import resolve_result
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +238,7 @@ def plan_of(
 
 
 _NUMBERS: frozenset[CoreType] = frozenset({"i32", "i64", "f32", "f64"})
-"""Core types that a guest type of one's own can be made of: a reference is the trampolines' business."""
+"""Core types that a guest type of one's own can be made of: a reference is the backends' business."""
 
 
 def checked_name(name: str, where: str, expected: str) -> str:

@@ -12,8 +12,8 @@ import wasmtime
 from every import Every
 
 import hostmod
-from hostmod.bindgen import generate
-from hostmod.recorder import Recorder
+from hostmod.testing.recorder import Recorder
+from hostmod.tools.bindgen import generate
 
 HERE = Path(__file__).parent
 

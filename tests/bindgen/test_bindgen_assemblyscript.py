@@ -10,8 +10,8 @@ import pytest
 from every import Every
 from proof import HERE, assert_answers, compile_guest, write
 
-from hostmod.bindgen import generate
 from hostmod.errors import DeclarationError
+from hostmod.tools.bindgen import generate
 from kv import Kv
 
 

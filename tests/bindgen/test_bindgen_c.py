@@ -10,7 +10,7 @@ from proof import HERE, assert_answers, compile_guest, imports_of, write, zig
 
 import demo
 import hostmod
-from hostmod.bindgen import generate
+from hostmod.tools.bindgen import generate
 from hostmod.types import Int32, Pointer, String, struct
 from kv import Kv
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from every import Every
 
-from hostmod.bindgen import LANGUAGES, generate
+from hostmod.tools.bindgen import LANGUAGES, generate
 
 GOLDEN = Path(__file__).parent / "golden"
 

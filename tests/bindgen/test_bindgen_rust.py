@@ -21,7 +21,7 @@ from odd import NAMES, Odd
 from proof import HERE, assert_answers, compile_guest, imports_of, which, write
 
 import hostmod
-from hostmod.bindgen import generate
+from hostmod.tools.bindgen import generate
 from hostmod.types import Error, Int32
 from kv import Kv
 

@@ -18,8 +18,8 @@ from every import Every
 from kept import folder
 from proof import HERE, assert_answers, compile_guest, which, write
 
-from hostmod.bindgen import generate
 from hostmod.errors import DeclarationError
+from hostmod.tools.bindgen import generate
 from kv import Kv
 
 

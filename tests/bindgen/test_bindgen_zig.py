@@ -10,7 +10,7 @@ from odd import NAMES, Odd
 from proof import HERE, assert_answers, compile_guest, imports_of, write, zig
 
 import hostmod
-from hostmod.bindgen import generate
+from hostmod.tools.bindgen import generate
 from hostmod.types import Error, Int32
 
 TARGET = ["-target", "wasm32-freestanding", "-O", "ReleaseSmall", "-fno-entry", "-rdynamic"]

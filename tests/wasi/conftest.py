@@ -9,7 +9,7 @@ import pytest
 from wasi_guest import Program
 
 from hostmod.wasi import MemoryFS, Mounts, Wasi
-from hostmod.wasi.mounts import Tree
+from hostmod.wasi.fs.mounts import Tree
 
 
 @pytest.fixture(params=["the host's files", "files in memory", "the host's files beside a mount"])

@@ -12,8 +12,9 @@ import pytest
 from wasi_guest import NONBLOCK, SIGNATURES, Program, refused
 
 import hostmod
-from hostmod.wasi import Errno, File, ManualClock, MemoryFS, Mounts, ReadOnly, Wasi, memfs
-from hostmod.wasi.mounts import Tree
+from hostmod.wasi import Errno, File, ManualClock, MemoryFS, Mounts, ReadOnly, Wasi
+from hostmod.wasi.fs import memfs
+from hostmod.wasi.fs.mounts import Tree
 
 CALLS = 1500
 

@@ -11,7 +11,7 @@ import pytest
 from wasi_guest import CREAT, READ, WRITE, Program, refused
 
 from hostmod.wasi import Directory, Entry, FileType, MemoryFS, Wasi, WasiError
-from hostmod.wasi.mounts import Tree
+from hostmod.wasi.fs.mounts import Tree
 
 
 def test_open_files_are_limited(tree: Tree) -> None:

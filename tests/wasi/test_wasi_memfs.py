@@ -18,7 +18,7 @@ from wasi_guest import APPEND, CREAT, EXCL, READ, TRUNC, WRITE, Program, Refused
 
 from hostmod.wasi import Errno, File, FileType, MemoryFS, Mounts, Wasi, WasiError, ZipFS
 from hostmod.wasi.abi import FILE_RIGHTS
-from hostmod.wasi.memfs import MemoryFile
+from hostmod.wasi.fs.memfs import MemoryFile
 from hostmod.wasi.system import Access
 
 

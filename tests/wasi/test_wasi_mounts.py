@@ -23,7 +23,7 @@ from hostmod.wasi import (
     WasiError,
 )
 from hostmod.wasi.abi import FILE_RIGHTS
-from hostmod.wasi.mounts import Tree
+from hostmod.wasi.fs.mounts import Tree
 
 
 @pytest.fixture(params=["the host's files", "files in memory"])

@@ -16,7 +16,7 @@ import wasmtime
 
 import hostmod
 from hostmod.wasi import ManualClock, MemoryFS, ReadOnly, Wasi
-from hostmod.wasi.mounts import Tree
+from hostmod.wasi.fs.mounts import Tree
 
 GUESTS = Path(__file__).parent / "guests"
 

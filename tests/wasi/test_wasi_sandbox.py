@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 from wasi_guest import ATIM, CREAT, DIRECTORY, EXCL, MTIM, READ, TRUNC, WRITE, Program, Refused, refused
 
-from hostmod.wasi import FileType, MemoryFS, Wasi, WasiError, posix
+from hostmod.wasi import FileType, MemoryFS, Wasi, WasiError
+from hostmod.wasi.fs import posix
 from hostmod.wasi.sandbox import MAX_HELD, Walk
 
 SECRET = b"not for guests"

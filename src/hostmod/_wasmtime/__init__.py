@@ -4,42 +4,55 @@ It reaches wasmtime's C API through the library that wasmtime-py has loaded. Imp
 into a store do what hostmod's do (`patches`).
 """
 
-from hostmod._wasmtime import patches, stack, store, views
-from hostmod._wasmtime.engine import fitting
-from hostmod._wasmtime.handlers import check as check_handlers
-from hostmod._wasmtime.instances import export_of, exports_in_order, instantiate, new_store
-from hostmod._wasmtime.library import (
+from typing import Any
+
+from hostmod._wasmtime import engine, patches, stack, store, views
+from hostmod._wasmtime.capi import (
     CALLBACK,
-    address_argument,
-    addresses,
-    bytes_argument,
-    caller_context,
-    caller_export_get,
-    extern_delete,
-    func_call_unchecked,
-    func_call_unchecked_held,
-    memory_data,
-    memory_data_size,
-    prepared_data_size,
-    prepared_export_get,
-)
-from hostmod._wasmtime.linkers import define_callback, linker_address, wasmtime_error
-from hostmod._wasmtime.modules import CoreTypes, Extern, Import, core_names, exports_of, imports_of
-from hostmod._wasmtime.references import externref_from_raw
-from hostmod._wasmtime.selftest import verify
-from hostmod._wasmtime.signatures import core_name, function_type, type_address
-from hostmod._wasmtime.store import context_of, engine_of, guard_of, keep_of, owns, raw_caller
-from hostmod._wasmtime.structures import (
     EXTERN_MEMORY,
     EXTERN_OF,
     EXTERN_SHAREDMEMORY,
     EXTERN_SIZE,
     RAW_SIZE,
-    WASMTIME_VERSION,
+    address_argument,
+    addresses,
+    bytes_argument,
+    caller_context,
+    caller_export_get,
+    core_name,
+    extern_delete,
+    func_call_unchecked,
+    func_call_unchecked_held,
+    function_type,
+    memory_data,
+    memory_data_size,
     memory_identity,
+    prepared_data_size,
+    prepared_export_get,
     size_of,
+    type_address,
+    wasmtime_version,
 )
+from hostmod._wasmtime.engine import fitting
+from hostmod._wasmtime.externref import externref_from_raw
+from hostmod._wasmtime.linker import (
+    CoreTypes,
+    Extern,
+    Import,
+    core_names,
+    define_callback,
+    export_of,
+    exports_in_order,
+    exports_of,
+    imports_of,
+    instantiate,
+    linker_address,
+    new_store,
+    wasmtime_error,
+)
+from hostmod._wasmtime.store import context_of, engine_of, guard_of, keep_of, owns, raw_caller
 from hostmod._wasmtime.traps import SPARE_MESSAGE, SPARE_TEXT, failure, raised, reraise, spares, trap
+from hostmod._wasmtime.traps import check as check_handlers
 from hostmod._wasmtime.views import array_at
 
 __all__ = [
@@ -51,7 +64,6 @@ __all__ = [
     "RAW_SIZE",
     "SPARE_MESSAGE",
     "SPARE_TEXT",
-    "WASMTIME_VERSION",
     "CoreTypes",
     "Extern",
     "Import",
@@ -66,6 +78,7 @@ __all__ = [
     "core_name",
     "core_names",
     "define_callback",
+    "engine",
     "engine_of",
     "export_of",
     "exports_in_order",
@@ -102,4 +115,17 @@ __all__ = [
     "verify",
     "views",
     "wasmtime_error",
+    "wasmtime_version",
 ]
+
+_selftest: Any = None
+
+
+def verify() -> None:
+    """Try what hostmod relies on in wasmtime, if that was not done in this process. Errors as of `selftest.verify`."""
+    global _selftest  # noqa: PLW0603  # imported when it is first needed
+    if _selftest is None:
+        from hostmod._wasmtime import selftest
+
+        _selftest = selftest
+    _selftest.verify()

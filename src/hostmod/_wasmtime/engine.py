@@ -1,8 +1,9 @@
-"""What an engine was made with, as far as hostmod needs it and wasmtime's C API does not tell."""
+"""Facts about engines that wasmtime's C API does not tell: the guest's share of the stack, memories that move."""
 
 from __future__ import annotations
 
 import ctypes
+import os
 
 import wasmtime
 from wasmtime import _ffi as ffi
@@ -25,8 +26,21 @@ made whose `max_wasm_stack` is larger. Source: wasmtime, Config::async_stack_siz
 FULL = 65536
 """Pages of a 32-bit memory that cannot grow any more. Source: WebAssembly core specification, 4.2.8."""
 
+forked = False
+"""Whether this process is a forked child of one that had imported hostmod: compilers of the parent's engines have no
+threads here."""
+
 _STACK = "_hostmod_max_wasm_stack"
 _MOVES = "_hostmod_memories_move"
+
+
+def _in_child() -> None:
+    global forked  # noqa: PLW0603  # of the process
+    forked = True
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_in_child)
 
 
 def fitting() -> wasmtime.Config | None:

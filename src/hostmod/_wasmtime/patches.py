@@ -33,9 +33,9 @@ from wasmtime import _func as wasmtime_func
 from wasmtime import _store as wasmtime_store
 from wasmtime import _value as wasmtime_value
 
-from hostmod._wasmtime import engine, references, stack, store, traps
-from hostmod._wasmtime.signals import uninterruptible_entry
-from hostmod._wasmtime.structures import WASMTIME_VERSION
+from hostmod._wasmtime import engine, externref, stack, store, traps
+from hostmod._wasmtime.capi import wasmtime_version
+from hostmod._wasmtime.store import uninterruptible_entry
 from hostmod.errors import InternalError
 
 _TrapPointer = ctypes.POINTER(ffi.wasm_trap_t)
@@ -44,7 +44,7 @@ _TrapPointer = ctypes.POINTER(ffi.wasm_trap_t)
 def differs(what: str, expected: str) -> InternalError:
     """Return the error for a wasmtime-py that is not as it has to be for a change to be right."""
     return InternalError(
-        f"wasmtime {WASMTIME_VERSION}: {what}, expected {expected}; use a version of wasmtime that hostmod's "
+        f"wasmtime {wasmtime_version()}: {what}, expected {expected}; use a version of wasmtime that hostmod's "
         "documentation names, or a newer hostmod"
     )
 
@@ -131,7 +131,7 @@ _original_set_limits = wasmtime.Store.set_limits
 
 def _gc(self: wasmtime.Store) -> None:
     _original_gc(self)
-    references.drop()
+    externref.drop()
 
 
 _original_gc = wasmtime.Store.gc
@@ -158,9 +158,9 @@ class Entry:
         here = stack.here
         here.used = self._used
         if here.held:
-            references.release(self._used)
-        if references.dropped:
-            references.drop()
+            externref.release(self._used)
+        if externref.dropped:
+            externref.drop()
         if error is None and not self._trap:  # null is false
             return
         _left(self._trap, error)
@@ -266,7 +266,7 @@ def _install() -> None:
         raise differs("_func has no Trap of its own", "wasmtime.Trap, of which its callback makes one")
     if "_context" in vars(wasmtime.Store).get("set_limits", _install).__code__.co_names:
         raise differs("Store.set_limits uses a context", "the store's pointer")
-    if not isinstance(getattr(wasmtime_value, "_externref_finalizer", None), type(references.finalizer)):
+    if not isinstance(getattr(wasmtime_value, "_externref_finalizer", None), type(externref.finalizer)):
         raise differs("_value has no _externref_finalizer", "a C function that takes the handle of an object")
     modules = importers()
     for module in modules:
@@ -279,7 +279,7 @@ def _install() -> None:
     wasmtime.Store.close = store.close  # type: ignore[assignment,method-assign]  # does what it did, and more
     wasmtime.Store.set_limits = _set_limits  # type: ignore[method-assign]  # the same, inside
     wasmtime.Store.gc = _gc  # type: ignore[method-assign]  # the same, and what the objects' finalizers do afterwards
-    wasmtime_value._externref_finalizer = references.finalizer  # as was checked
+    wasmtime_value._externref_finalizer = externref.finalizer  # as was checked
     wasmtime.Caller.__init__ = _caller_init  # type: ignore[method-assign]  # the same, and notes the stack
     wasmtime.Caller.get = _caller_get  # type: ignore[method-assign]  # the same, on the call's own thread
     wasmtime.Linker.define_module = _define_module  # type: ignore[method-assign]  # the same, with the host's exception

@@ -17,7 +17,7 @@ import wasmtime
 from wasmtime import _func as wasmtime_func
 from wasmtime import _value as wasmtime_value
 
-from hostmod._wasmtime import library, linkers, references, signatures, structures, traps
+from hostmod._wasmtime import capi, externref, linker, traps
 from hostmod._wasmtime import store as stores
 from hostmod.errors import InternalError
 
@@ -52,7 +52,7 @@ _MEMBERS = (
 """Private names of wasmtime-py's, by their owner."""
 
 _SIZES = (
-    ("wasmtime_val_raw_t", structures.RAW_SIZE),
+    ("wasmtime_val_raw_t", capi.RAW_SIZE),
     ("wasmtime_extern_t", 32),
     ("wasmtime_extern_t.of", 8),
     ("wasmtime_extern_t.kind", 0),
@@ -88,7 +88,7 @@ def verify() -> None:
         except PackageNotFoundError:
             own = "(not installed)"
         raise InternalError(
-            f"hostmod {own} with wasmtime {structures.WASMTIME_VERSION}: {'; '.join(found)}; "
+            f"hostmod {own} with wasmtime {capi.wasmtime_version()}: {'; '.join(found)}; "
             "use a version of wasmtime that hostmod's CHANGELOG names, or a newer hostmod"
         )
     done = True
@@ -96,10 +96,10 @@ def verify() -> None:
 
 def _declared() -> Iterator[str]:
     """Say what differs in wasmtime-py's declarations. What is called with wrong ones may end the process."""
-    for name in library.missing:
+    for name in capi.missing:
         yield f"there is no {name}"
-    for name, types in library.declared.items():
-        theirs = getattr(library.dll, name)
+    for name, types in capi.declared.items():
+        theirs = getattr(capi.dll, name)
         widths, ours = _widths(theirs.restype, *(theirs.argtypes or ())), _widths(*types)
         if widths != ours:
             yield f"{name} has a result and arguments of {widths} bytes, expected {ours}"
@@ -109,7 +109,7 @@ def _declared() -> Iterator[str]:
                 yield f"{owner.__name__} has no {name}"
     for name, expected in _SIZES:
         try:
-            size = structures.size_of(name)
+            size = capi.size_of(name)
         except AttributeError:
             yield f"there is no {name}"
             continue
@@ -184,7 +184,7 @@ class _Trial:
     def types(self) -> None:
         types = [each.type for each in self.module.imports] + [each.type for each in self.module.exports]
         names = [
-            [signatures.core_name(type_) for type_ in (*each.params, *each.results)]
+            [capi.core_name(type_) for type_ in (*each.params, *each.results)]
             for each in types
             if isinstance(each, wasmtime.FuncType)
         ]
@@ -206,19 +206,19 @@ class _Trial:
             (b"same", self.serve_same, ["externref"], ["externref"]),
             (b"fail", self.serve_fail, [], []),
         ):
-            type_ = signatures.function_type(params, results)
-            callback = library.CALLBACK(self.safely(serve))
+            type_ = capi.function_type(params, results)
+            callback = capi.CALLBACK(self.safely(serve))
             self.kept.append((type_, callback))
-            error = linkers.define_callback(
-                linkers.linker_address(self.linker),
+            error = linker.define_callback(
+                linker.linker_address(self.linker),
                 b"h",
                 name,
-                signatures.type_address(type_),
+                capi.type_address(type_),
                 ctypes.cast(callback, ctypes.c_void_p).value or 0,
                 self.object,
             )
             if error:
-                raise linkers.wasmtime_error(error)
+                raise linker.wasmtime_error(error)
 
     def safely(self, serve: Callable[..., int]) -> Callable[..., int]:
         """Have what a callback raises be something that differs: nothing may come out of one."""
@@ -251,22 +251,22 @@ class _Trial:
         """Call an export as hostmod does; returns the addresses of an error and of a trap."""
         function = self.exports[name]
         trap = ctypes.c_void_p()
-        error = library.func_call_unchecked(
+        error = capi.func_call_unchecked(
             self.context,
             ctypes.addressof(function._func),
             slots,
-            len(slots) // structures.RAW_SIZE,
+            len(slots) // capi.RAW_SIZE,
             ctypes.addressof(trap),
         )
         return error, trap.value
 
     def numbers(self) -> None:
-        slots = (ctypes.c_ubyte * (4 * structures.RAW_SIZE))()
+        slots = (ctypes.c_ubyte * (4 * capi.RAW_SIZE))()
         for index, (value, form) in enumerate(zip(_GIVEN, _PACKED, strict=True)):
-            struct.pack_into(form, slots, index * structures.RAW_SIZE, value)
+            struct.pack_into(form, slots, index * capi.RAW_SIZE, value)
         self.expect("the outcome of a call", self.call("numbers", slots), (None, None))
         back = [
-            struct.unpack_from(form, slots, index * structures.RAW_SIZE)[0]
+            struct.unpack_from(form, slots, index * capi.RAW_SIZE)[0]
             for index, form in enumerate(reversed(_PACKED))
         ]
         self.expect("what a call returned", back, list(reversed(_GIVEN)))
@@ -274,65 +274,64 @@ class _Trial:
 
     def serve_numbers(self, caller: int, slots: int, count: int) -> int:
         self.called += 1
-        window = (ctypes.c_ubyte * (4 * structures.RAW_SIZE)).from_address(slots)
+        window = (ctypes.c_ubyte * (4 * capi.RAW_SIZE)).from_address(slots)
         given = [
-            struct.unpack_from(form, window, index * structures.RAW_SIZE)[0]
-            for index, form in enumerate(_PACKED)
+            struct.unpack_from(form, window, index * capi.RAW_SIZE)[0] for index, form in enumerate(_PACKED)
         ]
         self.expect("what a callback was given", given, list(_GIVEN))
-        self.expect("the context of a caller", library.caller_context(caller), self.context)
+        self.expect("the context of a caller", capi.caller_context(caller), self.context)
         self.memory(caller)
         for index, (value, form) in enumerate(zip(reversed(given), reversed(_PACKED), strict=True)):
-            struct.pack_into(form, window, index * structures.RAW_SIZE, value)
+            struct.pack_into(form, window, index * capi.RAW_SIZE, value)
         return 0
 
     def memory(self, caller: int) -> None:
-        extern = (ctypes.c_ubyte * structures.EXTERN_SIZE)()
+        extern = (ctypes.c_ubyte * capi.EXTERN_SIZE)()
         address = ctypes.addressof(extern)
-        if not library.caller_export_get(caller, b"memory", 6, address):
+        if not capi.caller_export_get(caller, b"memory", 6, address):
             self.found.append("a caller has no export 'memory'")
             return
-        self.expect("the kind of a memory", extern[0], structures.EXTERN_MEMORY)
-        of = address + structures.EXTERN_OF
+        self.expect("the kind of a memory", extern[0], capi.EXTERN_MEMORY)
+        of = address + capi.EXTERN_OF
         known = self.exports["memory"]._memory
         handle = struct.Struct("<QI4xI")  # a wasmtime_memory_t: what is between its members may be anything
-        number, instance, index = handle.unpack_from(extern, structures.EXTERN_OF)
+        number, instance, index = handle.unpack_from(extern, capi.EXTERN_OF)
         self.expect("a caller's memory", (number, instance, index), handle.unpack_from(known))
-        self.expect("the size of a memory", library.memory_data_size(self.context, of), 1 << 16)
-        base = library.memory_data(self.context, of)
+        self.expect("the size of a memory", capi.memory_data_size(self.context, of), 1 << 16)
+        base = capi.memory_data(self.context, of)
         self.expect("what a memory holds", ctypes.string_at(base + 8, 7), b"hostmod")
         words = _Words.from_address(caller)
         if (words[0], words[1], words[2] & 0xFFFFFFFF) != (self.context, number, instance):
             # The C code compares before it believes, so this is right, and costs a look-up for each call.
             logger.warning(
                 "wasmtime %s: wasmtime_caller_t is not as expected; host functions look their memory up at each call",
-                structures.WASMTIME_VERSION,
+                capi.wasmtime_version(),
             )
 
     def same(self) -> None:
-        slots = (ctypes.c_ubyte * structures.RAW_SIZE)()
+        slots = (ctypes.c_ubyte * capi.RAW_SIZE)()
         try:
-            (raw,) = references.hold_raws(self.context, [self.object])
+            (raw,) = externref.hold_raws(self.context, [self.object])
         except MemoryError as error:
             # The GC heap reserves addresses that a limited process has not. Then no store has externrefs there.
-            logger.debug("wasmtime %s: externrefs were not tried: %s", structures.WASMTIME_VERSION, error)
+            logger.debug("wasmtime %s: externrefs were not tried: %s", capi.wasmtime_version(), error)
             return
         struct.pack_into("<I", slots, 0, raw)
         self.expect("the outcome of a call", self.call("same", slots), (None, None))
         (raw,) = struct.unpack_from("<I", slots)
-        if references.externref_from_raw(self.context, raw) is not self.object:
+        if externref.externref_from_raw(self.context, raw) is not self.object:
             self.found.append("an externref came back as another object")
-        references.release(1 << 63)
+        externref.release(1 << 63)
 
     def serve_same(self, caller: int, slots: int, count: int) -> int:
-        window = (ctypes.c_ubyte * structures.RAW_SIZE).from_address(slots)
+        window = (ctypes.c_ubyte * capi.RAW_SIZE).from_address(slots)
         (raw,) = struct.unpack_from("<I", window)
-        if references.externref_from_raw(self.context, raw) is not self.object:
+        if externref.externref_from_raw(self.context, raw) is not self.object:
             self.found.append("an externref reached a callback as another object")
         return 0
 
     def fail(self) -> None:
-        error, trap = self.call("fail", (ctypes.c_ubyte * structures.RAW_SIZE)())
+        error, trap = self.call("fail", (ctypes.c_ubyte * capi.RAW_SIZE)())
         if not trap and not error:  # an error, if the trap is the host's
             self.found.append("a callback's trap did not end the call")
         elif (raised := traps.failure(error, trap)) is not self.error:

@@ -34,9 +34,9 @@ class _Thread(threading.local):
     low = 0
     used = _UNKNOWN
     held: list[Any] | None = None
-    """Roots of references that host functions have returned: see `references.hold_raws`."""
-    dropping: Any = None
-    """A weak reference to what is there while objects that guests let go of are going: see `references.drop`."""
+    """Roots of references that host functions have returned: see `externref.hold_raws`."""
+    dropping = False
+    """Whether objects that guests let go of are going: see `externref.drop`."""
 
     def __init__(self) -> None:
         low, size = _bounds()

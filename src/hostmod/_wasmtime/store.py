@@ -1,4 +1,4 @@
-"""The one way into a store: who is inside, what has to be true before its guest runs, and what keeps its memory.
+"""The guard of a store: the one way into it, which thread is inside, what keeps its memory, and closing it.
 
 Every entry claims the store's `Guard` for its thread: calls of guests by either backend, and each of wasmtime-py's own
 methods, since all of those ask the store for its context (`Store._context`), and what they get holds a claim for as
@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import dis
 import sys
+import types
 import weakref
 from collections.abc import Callable
 from threading import get_ident
@@ -19,10 +21,26 @@ import wasmtime
 from wasmtime import _ffi as ffi
 
 from hostmod._wasmtime import engine as engines
-from hostmod._wasmtime import references, stack
-from hostmod._wasmtime.signals import uninterruptible_entry
+from hostmod._wasmtime import externref, stack
 from hostmod._wasmtime.stack import here
 from hostmod.errors import StoreBusyError, ViewEscapedError
+
+
+def uninterruptible_entry(function: types.FunctionType) -> None:
+    """Make a callback's first instruction look for no signals.
+
+    A signal that arrives while the guest runs is handled by the first Python code after it, which is the callback's
+    entry; what its handler raises there (KeyboardInterrupt) is outside every try, and ctypes prints it and returns an
+    arbitrary number to wasmtime. RESUME with an argument of 2 or more skips the look, and the next one is inside the
+    try. Source: CPython, Python/bytecodes.c, RESUME.
+    """
+    code = function.__code__
+    raw = bytearray(code.co_code)
+    for at in range(0, len(raw), 2):
+        if raw[at] == dis.opmap["RESUME"]:
+            raw[at + 1] |= 2
+            break
+    function.__code__ = code.replace(co_code=bytes(raw))
 
 
 class Shows(Protocol):
@@ -45,7 +63,7 @@ class Keeper:
     def __del__(self, delete: Callable[[Any], None] = ffi.wasmtime_store_delete) -> None:
         if self.pointer is not None and not sys.is_finalizing():
             delete(self.pointer)
-            references.drop()
+            externref.drop()
 
 
 _NOBODY = (0,)
@@ -408,7 +426,7 @@ def close(store: wasmtime.Store, is_finalizing: Callable[[], bool] = sys.is_fina
 def _let_go(store: wasmtime.Store) -> None:
     """Let go of what a closed store kept, and of what its guests referred to."""
     store.__dict__.pop("_hostmod_kept", None)
-    references.drop()
+    externref.drop()
 
 
 original_close = wasmtime.Store.close

@@ -1,19 +1,26 @@
-"""Traps, and the exceptions that they stand for: from the callback that raised to the entry beneath it."""
+"""Traps, and the exceptions that they stand for: from the callback that raised to the entry beneath it.
+
+A guest that reads outside of its memory raises SIGSEGV, which wasmtime's signal handler turns into a trap. wasmtime
+installs it once in a process, with the first engine. A handler that something installs later, such as
+faulthandler.enable(), gets the signal first, and the guest's trap ends the process: `check_handlers` warns of that.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
 import os
+import signal
+import sys
 import threading
+import warnings
 
 import wasmtime
 from wasmtime import _ffi as ffi
 from wasmtime import _func as wasmtime_func
 from wasmtime import _trap as wasmtime_trap
 
-from hostmod._wasmtime import library
-from hostmod._wasmtime.structures import WASMTIME_VERSION
+from hostmod._wasmtime import capi
 from hostmod.errors import Trap, TrapFrame, trap_frames, trap_report, visible
 
 MOST_PENDING = 16
@@ -69,7 +76,7 @@ def trap(where: str, error: BaseException) -> int:
         f"{where} raised {type(error).__name__}: {text}" if text else f"{where} raised {type(error).__name__}"
     )
     data = visible(message).encode("utf-8", "replace")  # one line, with no NUL: a module may have any name
-    made = int(library.trap_new(data, len(data)))
+    made = int(capi.trap_new(data, len(data)))
     raised.add(data.decode(), error)
     raised.error = None
     return made
@@ -85,7 +92,7 @@ spares: list[int] = []
 def refill() -> None:
     """Make spare traps, for as many threads as may need one before the next comes back to Python."""
     while len(spares) < 32:
-        spares.append(int(library.trap_new(SPARE_MESSAGE, len(SPARE_MESSAGE))))
+        spares.append(int(capi.trap_new(SPARE_MESSAGE, len(SPARE_MESSAGE))))
 
 
 def _refill_without_host_backtraces() -> None:
@@ -96,8 +103,7 @@ def _refill_without_host_backtraces() -> None:
     once seem to hang. RUST_LIB_BACKTRACE takes precedence for errors, and leaves panics alone; Rust reads it once in a
     process, for the first error. Source: the documentation of std::backtrace.
     """
-    applies = "RUST_BACKTRACE" in os.environ and "RUST_LIB_BACKTRACE" not in os.environ
-    if not applies or int(WASMTIME_VERSION.partition(".")[0]) >= 42:
+    if "RUST_BACKTRACE" not in os.environ or "RUST_LIB_BACKTRACE" in os.environ:
         refill()
         return
     os.environ["RUST_LIB_BACKTRACE"] = "0"
@@ -107,7 +113,7 @@ def _refill_without_host_backtraces() -> None:
         del os.environ["RUST_LIB_BACKTRACE"]
 
 
-if not library.missing:  # else hostmod refuses to run, when it is first used
+if not capi.missing:  # else hostmod refuses to run, when it is first used
     _refill_without_host_backtraces()
 
 
@@ -173,3 +179,76 @@ def failure(error_address: int | None, trap_address: int | None) -> BaseExceptio
     if mine is not None:
         return mine
     return Trap.of(found) if isinstance(found, wasmtime.Trap) else found
+
+
+class _Info(ctypes.Structure):
+    """A Dl_info. Source: dlfcn.h."""
+
+    _fields_ = (
+        ("file", ctypes.c_char_p),
+        ("base", ctypes.c_void_p),
+        ("symbol", ctypes.c_char_p),
+        ("address", ctypes.c_void_p),
+    )
+
+
+_Action = ctypes.c_void_p * 64
+"""Room for a struct sigaction: it has 152 bytes, of which the handler is the first word."""
+
+_known = 0
+"""The address of wasmtime's handler, once it was seen in its place."""
+
+_said: set[int] = set()
+"""Handlers that a warning was given about."""
+
+
+def _file_of(address: int) -> str:
+    """Return the file of the program or library that holds an address; empty if there is none."""
+    info = _Info()
+    if not _dladdr(address, ctypes.byref(info)) or not info.file:
+        return ""
+    return bytes(info.file).decode("utf-8", "replace")
+
+
+def handler() -> int:
+    """Return the address of what handles SIGSEGV; 0 and 1 stand for the default and for nothing."""
+    action = _Action()
+    _sigaction(signal.SIGSEGV, None, action)
+    return int(action[0] or 0)
+
+
+def check(own: bool) -> None:
+    """Warn once if wasmtime's handler has been replaced.
+
+    Args:
+        own: whether an engine is in use that hostmod has made, which does rely on the handler. Others may be made
+            without; for those it is told by the handler having been there before.
+    """
+    global _known  # noqa: PLW0603  # of the process
+    if sys.platform != "linux":
+        return  # macOS: wasmtime uses Mach ports, which come before signals; Windows: a vectored handler
+    found = handler()
+    if found == _known or found in _said:
+        return
+    file = _file_of(found) if found > 1 else ""
+    if file == capi.dll._name:
+        _known = found
+        return
+    if not own and not _known:
+        return
+    _said.add(found)
+    warnings.warn(
+        f"SIGSEGV goes to {file or 'nobody'}, expected wasmtime's own handler: a guest that reads outside of its "
+        "memory ends the process; call faulthandler.enable() before the first wasmtime.Engine is made (python -X "
+        "faulthandler does), or make engines with signals_based_traps = False in their wasmtime.Config",
+        RuntimeWarning,
+        stacklevel=3,
+    )
+
+
+if sys.platform == "linux":
+    _process = ctypes.PyDLL(None)
+    _sigaction = _process.sigaction
+    _sigaction.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p]
+    _dladdr = _process.dladdr
+    _dladdr.argtypes = [ctypes.c_void_p, ctypes.c_void_p]

@@ -17,8 +17,8 @@ from typing import Any
 import wasmtime
 from wasmtime import _ffi as ffi
 
+from hostmod._wasmtime import capi, store
 from hostmod._wasmtime import engine as engines
-from hostmod._wasmtime import library, store
 from hostmod.errors import StoreBusyError
 
 
@@ -113,16 +113,16 @@ def window_on(guard: Any, key: bytes) -> Window:
     if known is None:
         known = guard.windows[key] = Window(guard, key, _moves(context, address))
     while True:
-        size = int(library.memory_data_size(context, address))
+        size = int(capi.memory_data_size(context, address))
         if known.size == size:
             return known
-        base = library.memory_data(context, address) or 0
+        base = capi.memory_data(context, address) or 0
         known.look(base, size)
         if not known.moves:
             return known
         guard.moving.add(known)
         # From here on it ends when the memory can move. Before that, Python code may have run and moved it.
-        if (library.memory_data(context, address) or 0) != base:
+        if (capi.memory_data(context, address) or 0) != base:
             known.end()
 
 
@@ -130,7 +130,7 @@ def _moves(context: int, address: Any) -> bool:
     owner = store.store_of(context)
     if owner is None:
         return True  # nothing is known of it
-    type_ = library.memory_type(context, address)
+    type_ = capi.memory_type(context, address)
     found = wasmtime.MemoryType._from_ptr(ctypes.cast(type_, ctypes.POINTER(ffi.wasm_memorytype_t)), None)
     return engines.can_move(owner.engine, found)
 

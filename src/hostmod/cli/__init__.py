@@ -1,10 +1,9 @@
-"""The command ``hostmod``: what of it works without its extra, and the way to the rest."""
+"""The command ``hostmod``: its entry point, and what to install where its extra is missing."""
 
 from __future__ import annotations
 
 import importlib.util
 import os
-import platform
 import sys
 from collections.abc import Callable, Sequence
 
@@ -19,6 +18,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command, and return its exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments == ["--version"]:
+        from hostmod.cli.version import version_text
+
         return written(lambda: print(version_text()) or 0)
     missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     if missing:
@@ -50,26 +51,3 @@ def written(work: Callable[[], int]) -> int:
     if sys.stdout is not None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return code
-
-
-def version_text() -> str:
-    """Say which versions serve, on what, and through which trampoline."""
-    from importlib.metadata import version
-
-    import hostmod
-
-    lines = [
-        f"hostmod {hostmod.__version__}",
-        f"wasmtime {version('wasmtime')}",
-        f"{platform.python_implementation()} {platform.python_version()} on {platform.system()} {platform.machine()}",
-        f"trampoline {trampoline_text()}",
-    ]
-    return "\n".join(lines)
-
-
-def trampoline_text() -> str:
-    """Name the active trampoline, and say why it is not the one in C."""
-    from hostmod import trampoline
-
-    name = trampoline.active.NAME
-    return f"{name} (not c: {trampoline.reason})" if trampoline.reason else name

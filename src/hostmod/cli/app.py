@@ -18,16 +18,18 @@ from typing import Any, TypeVar
 import click
 import wasmtime
 
-from hostmod.bindgen import LANGUAGES, generate
-from hostmod.cache import ModuleCache, Settings
-from hostmod.cli import show, version_text
+from hostmod.checks import check
+from hostmod.cli import show
 from hostmod.cli.execute import Plan, execute
 from hostmod.cli.specs import Spec
+from hostmod.cli.version import version_text
 from hostmod.errors import GuestFileError, HostmodError, LinkError
 from hostmod.guest import read
-from hostmod.inspection import Inspection, inspect, show_memory, unnameable
-from hostmod.link import check
-from hostmod.stubs import stubs
+from hostmod.tools.bindgen import LANGUAGES, generate
+from hostmod.tools.cache import ModuleCache, Settings
+from hostmod.tools.inspect import Inspection, inspect, show_memory
+from hostmod.tools.stubs import stubs
+from hostmod.tools.wasm_binary import unnameable
 
 T = TypeVar("T")
 
@@ -141,7 +143,7 @@ def _version(context: click.Context, parameter: click.Parameter, value: bool) ->
     expose_value=False,
     is_eager=True,
     callback=_version,
-    help="Show versions and the active trampoline, and exit.",
+    help="Show versions and the active backend, and exit.",
 )
 @_common
 def cli() -> None:

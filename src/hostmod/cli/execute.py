@@ -17,15 +17,16 @@ from typing import IO, Any, BinaryIO, TextIO
 import click
 import wasmtime
 
+from hostmod.checks import name_of, spell_type
 from hostmod.cli import show
 from hostmod.cli.specs import Spec
-from hostmod.decorators import Decorator, decorate
 from hostmod.errors import LinkError
 from hostmod.guest import Guest, instantiate, interface_of
-from hostmod.inspection import WASI
-from hostmod.link import FunctionModule, HostModule, name_of, spell_type
-from hostmod.profile import Profile, profile
-from hostmod.trace import trace
+from hostmod.link import FunctionModule, HostModule
+from hostmod.observe.decorate import Decorator, decorate
+from hostmod.observe.profile import Profile, profile
+from hostmod.observe.trace import trace
+from hostmod.tools.inspect import WASI
 
 TRAPPED = 134
 """Exit code of a guest that traps: 128 + SIGABRT, as wasmtime's own command has it."""

@@ -1,12 +1,11 @@
 """Guests: loading one, and calling its exports from Python, typed, through the same plans."""
 
-from hostmod.guest.declared import GuestModule, export
-from hostmod.guest.engines import new_engine
 from hostmod.guest.exports import Exports, export_caller
+from hostmod.guest.guest_memory import GuestMemory
+from hostmod.guest.guest_module import GuestModule, export
 from hostmod.guest.instance import Guest, instantiate
 from hostmod.guest.interface import Interface, interface_of
-from hostmod.guest.memory import GuestMemory
-from hostmod.guest.source import Source, compile_bytes, load, read
+from hostmod.guest.loading import Source, compile_bytes, load, new_engine, read
 
 __all__ = [
     "Exports",

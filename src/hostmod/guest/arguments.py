@@ -8,7 +8,7 @@ import wasmtime
 
 from hostmod.errors import ConversionError, LinkError
 from hostmod.guest.exports import export_caller
-from hostmod.guest.memory import GuestMemory
+from hostmod.guest.guest_memory import GuestMemory
 from hostmod.memory import Memory
 
 

@@ -7,11 +7,12 @@ from typing import Any
 
 import wasmtime
 
-from hostmod import _wasmtime, trampoline
+from hostmod import _wasmtime
+from hostmod._backend import select as backend
 from hostmod.errors import LinkError, visible
 from hostmod.plan import Plan, Slot, signature
 from hostmod.types.base import GuestType
-from hostmod.types.reference import EXTERNREF
+from hostmod.types.references import EXTERNREF
 from hostmod.types.scalar import FLOAT32, FLOAT64, INT32, INT64
 
 _GUEST_TYPES: dict[str, GuestType[Any]] = {
@@ -51,7 +52,7 @@ class Signature:
         )
         self.name = name
         self.text = text
-        self.backend = trampoline.active
+        self.backend = backend.active
         self.thunk = self.backend.GuestThunk(plan, _lenient(text, params))
 
     def caller(self, store: Any, function: wasmtime.Func, hold_gil: bool = False) -> Callable[..., Any]:
@@ -117,7 +118,7 @@ class Interface:
     def signature(self, name: str) -> Signature:
         """Return the signature of a function that it exports; LinkError if it has no form in Python."""
         found = self._signatures.get(name)
-        if found is None or found.backend is not trampoline.active:
+        if found is None or found.backend is not backend.active:
             found = self._signatures[name] = Signature(visible(name), self.exports[name].core_types)
         return found
 

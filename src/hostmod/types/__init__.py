@@ -4,21 +4,12 @@ To a type checker each is the Python type it stands for: `Int32` is `int`, `Stri
 """
 
 from hostmod.types.base import CoreType, GuestType, resolve
+from hostmod.types.buffers import Array, ArrayType, Bytes, BytesType
 from hostmod.types.enums import EnumType, enum
+from hostmod.types.formatting import format
 from hostmod.types.pointer import List, ListType, NullablePointerType, Pointer, PointerType
-from hostmod.types.record import (
-    Field,
-    FixedArrayType,
-    FixedBytesType,
-    Length,
-    StructType,
-    fields,
-    offsetof,
-    sizeof,
-    struct,
-)
-from hostmod.types.reference import Caller, CallerType, ExternRef, ExternRefType
-from hostmod.types.result import Error, Optional, resolve_result
+from hostmod.types.references import Caller, CallerType, ExternRef, ExternRefType
+from hostmod.types.results import Error, Optional, resolve_result
 from hostmod.types.scalar import (
     Bool,
     BoolType,
@@ -40,9 +31,18 @@ from hostmod.types.scalar import (
     Uint32,
     Uint64,
 )
-from hostmod.types.show import format
+from hostmod.types.structs import (
+    Field,
+    FixedArrayType,
+    FixedBytesType,
+    Length,
+    StructType,
+    fields,
+    offsetof,
+    sizeof,
+    struct,
+)
 from hostmod.types.text import CString, CStringType, String, StringType
-from hostmod.types.view import Array, ArrayType, Bytes, BytesType
 
 __all__ = [
     "Array",

@@ -16,6 +16,9 @@ from hostmod.types.annotations import is_alias, unaliased
 
 T = TypeVar("T")
 
+enumeration: Callable[[Any, Any, str], GuestType[Any]] = NotImplemented
+"""Makes the guest type of an enumeration of its class, its integer guest type and its place. `enums` sets it."""
+
 CoreType = Literal["i32", "i64", "f32", "f64", "externref"]
 """A value type of the WebAssembly core specification that a guest type can be made of."""
 
@@ -66,14 +69,14 @@ class GuestType(Generic[T]):
     size: int = 0
     align: int = 1
     code: ClassVar[str] = ""
-    """How the trampolines know a type that they handle without calling it; empty for every other."""
+    """How the backends know a type that they handle without calling it; empty for every other."""
     result: str = ""
     """Empty if a host function can return it; else what to write in its place."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         if "code" not in vars(cls) and not _CROSSING.isdisjoint(vars(cls)):
-            # It derives from a type that trampolines and structs have code for, and changes what that code does.
+            # It derives from a type that backends and structs have code for, and changes what that code does.
             cls.code = ""
             if "inline" not in vars(cls):
                 cls.inline = GuestType.inline  # type: ignore[method-assign]  # as if its body said so
@@ -331,9 +334,7 @@ def _resolve_annotated(annotation: object, where: str) -> GuestType[Any]:
             and isinstance(inner, type)
             and issubclass(inner, _enum.IntEnum | _enum.IntFlag)
         ):
-            from hostmod.types.enums import EnumType
-
-            return EnumType.of(inner, resolve(item, where), where)
+            return enumeration(inner, resolve(item, where), where)
     return resolve(inner, where)
 
 

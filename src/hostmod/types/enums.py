@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeVar
 
 from hostmod.errors import ConversionError, DeclarationError, shown
 from hostmod.memory import Memory
+from hostmod.types import base
 from hostmod.types.base import GuestType, Inline, Word, describe, resolve
 from hostmod.types.scalar import IntegerType
 
@@ -143,6 +144,9 @@ class EnumType(GuestType[Any]):
         if isinstance(value, self.cls) and value.name is not None:
             return value.name
         return str(int(value)) if not self.is_flag or value == 0 else f"0x{int(value):x}"
+
+
+base.enumeration = EnumType.of
 
 
 def enum(guest_type: object, *, unknown: Unknown = "refuse") -> Callable[[E], E]:

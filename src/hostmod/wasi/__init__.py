@@ -7,14 +7,14 @@
 import contextlib
 
 from hostmod.wasi.abi import Errno, Filestat, FileType, WasiError
-from hostmod.wasi.memfs import MemoryFS, ZipFS
-from hostmod.wasi.mounts import Mounts, ReadOnly
+from hostmod.wasi.fs.memfs import MemoryFS, ZipFS
+from hostmod.wasi.fs.mounts import Mounts, ReadOnly
+from hostmod.wasi.io.streams import InputStream, OutputStream
 from hostmod.wasi.preview1 import Wasi
-from hostmod.wasi.streams import InputStream, OutputStream
 from hostmod.wasi.system import Access, Clock, Directory, Entry, File, ManualClock, System
 
 with contextlib.suppress(ImportError, AttributeError):  # on a host whose os has no directory descriptors
-    from hostmod.wasi.posix import HostDirectory
+    from hostmod.wasi.fs.posix import HostDirectory
 
 __all__ = [
     "Access",

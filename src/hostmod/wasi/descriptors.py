@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 
 from hostmod.wasi.abi import DIRECTORY, REGULAR_FILE, SOCKET_RIGHTS, Errno, WasiError
-from hostmod.wasi.sockets import SocketFile
+from hostmod.wasi.io.sockets import SocketFile
 from hostmod.wasi.system import Directory, File
 
 

@@ -16,9 +16,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from struct import Struct
 from typing import Annotated, Any
 
+from hostmod.declaration import function
 from hostmod.errors import Exit
 from hostmod.link import HostModule
-from hostmod.module import function
 from hostmod.types import Bytes, BytesType, Error, Int64, Pointer, StringType, Uint8, Uint16, Uint32, Uint64
 from hostmod.wasi import abi
 from hostmod.wasi.abi import (
@@ -64,16 +64,15 @@ from hostmod.wasi.abi import (
     errno_of,
     mask,
 )
-from hostmod.wasi.buffers import Buffers, IoVec
+from hostmod.wasi.buffers import Buffers, IoVec, Strings, encoded
 from hostmod.wasi.descriptors import Descriptor, Descriptors
-from hostmod.wasi.mounts import Tree, system_of
+from hostmod.wasi.fs.mounts import Tree, system_of
+from hostmod.wasi.io.polling import Wanted, wait
+from hostmod.wasi.io.sockets import SocketFile
+from hostmod.wasi.io.streams import Source, Target, input_of, output_of
 from hostmod.wasi.opening import not_made, open_at
 from hostmod.wasi.sandbox import Walk
-from hostmod.wasi.sockets import SocketFile
-from hostmod.wasi.streams import Source, Target, input_of, output_of
-from hostmod.wasi.strings import Strings, encoded
 from hostmod.wasi.system import MAX_OFFSET, Clock, FunctionClock, MachineClock
-from hostmod.wasi.waiting import Wanted, wait
 
 _TEXT = StringType()
 

@@ -1,0 +1,519 @@
+"""Writes Python source for a `Plan`: the callback of a host function, and the call of a guest's export."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from hostmod import _wasmtime
+from hostmod.plan import Plan, Slot
+from hostmod.types.scalar import ERRNO
+
+WORD = {"i32": "I", "i64": "Q", "f32": "f", "f64": "d"}
+_WIDTH = {"b": 1, "B": 1, "h": 2, "H": 2, "i": 4, "I": 4, "f": 4, "q": 8, "Q": 8, "d": 8}
+
+
+class Source:
+    """Lines of generated code, and the objects that they name."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.names: dict[str, Any] = {}
+        self.depth = 0
+
+    def add(self, *lines: str) -> None:
+        self.lines += ["    " * self.depth + line for line in lines]
+
+    def name(self, prefix: str, value: object) -> str:
+        found = f"{prefix}{len(self.names)}"
+        self.names[found] = value
+        return found
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self.lines) + "\n"
+
+
+def item(index: int, format: str) -> str:
+    """The expression of core value `index` in a view of one format."""
+    return f"{format}[{index * _wasmtime.RAW_SIZE // _WIDTH[format]}]"
+
+
+def words(slot: Slot, frame: str) -> str:
+    """A tuple of the slot's core values, as GuestType.load_value takes them."""
+    items = "".join(
+        f"{frame}.{item(slot.index + at, WORD[core])}, " for at, core in enumerate(slot.type.core)
+    )
+    return f"({items})"
+
+
+WIDENED: dict[str, str] = {"b": "i", "h": "i", "B": "I", "H": "I"}
+"""The `struct` character of the core value that a narrower integer is returned as."""
+
+
+def store_values(source: Source, slots: Sequence[Slot], names: Sequence[str], where: str, frame: str) -> None:
+    """Add the lines that turn Python values into core values."""
+    references: list[tuple[Slot, str]] = []
+    for slot, name in zip(slots, names, strict=True):
+        type_: Any = slot.type  # its code says which class it is of, and so what attributes it has
+        code = type_.code
+        here = source.name("slot", slot)
+        if code in ("int", "duration"):
+            format: str = type_.format
+            view = WIDENED.get(format, format)
+            if type_.size < 4:
+                lines = [
+                    f"narrow = {name} if type({name}) is int else index({name})",
+                    f"if not {type_.low} <= narrow <= {type_.high}:",
+                    "    raise OverflowError",
+                    f"{frame}.{item(slot.index, view)} = narrow",
+                ]
+            else:
+                lines = [f"{frame}.{item(slot.index, view)} = {name}"]
+            guarded(source, lines, where, here, name)
+        elif code == "float":
+            pack = source.name("pack", type_.layout.pack_into)
+            guarded(
+                source, [f"{pack}({frame}.raw, {slot.index * _wasmtime.RAW_SIZE}, {name})"], where, here, name
+            )
+        elif code == "bool":
+            check = source.name("check", type_.check)
+            guarded(
+                source,
+                [f"{frame}.{item(slot.index, 'I')} = {name} if {name} is True else {check}({name})"],
+                where,
+                here,
+                name,
+            )
+        elif code == "enum":
+            number = source.name("number", type_.number)
+            format = type_.base.format
+            view = WIDENED.get(format, format)
+            guarded(source, [f"{frame}.{item(slot.index, view)} = {number}({name})"], where, here, name)
+        elif code == "externref":
+            references.append((slot, name))
+        else:
+            store = source.name("store", type_.store_value)
+            passing = "memory.failed" if frame == "s" else ""
+            guarded(source, [f"words = {store}(memory, {name})"], where, here, name, passing)
+            source.add(f"put_words({frame}, {where}, {here}, words)", "del words")  # they may be views
+    if references:
+        # Made last and together, by whoever called this: a raw reference is no root.
+        source.add(f"references = ({''.join(f'{name}, ' for _, name in references)})")
+
+
+def guarded(
+    source: Source, lines: Sequence[str], where: str, slot: str, value: str, passing: str = ""
+) -> None:
+    """Add lines whose errors are about a value; all but the one that `passing` names, if it does."""
+    source.add(
+        "try:",
+        *("    " + line for line in lines),
+        "except (TypeError, ValueError, OverflowError, StructError) as error:",
+        *((f"    if error is {passing}:", "        raise") if passing else ()),
+        f"    raise bad_value({where}, {slot}, {value}, error) from error",
+    )
+
+
+def _reads_memory(slot: Slot) -> bool:
+    return slot.type.code in ("string", "bytes", "array")
+
+
+def _uses_call_memory(slot: Slot) -> bool:
+    return slot.type.code in ("pointer", "pointer?", "list", "cstring", "caller", "")
+
+
+def render_host(plan: Plan, fixed_memory: bool = False) -> tuple[str, dict[str, Any]]:
+    """Write the source of a plan's callback, and the names it refers to."""
+    source = Source()
+    where = repr(plan.where)
+    reads = any(_reads_memory(slot) for slot in plan.params)
+    caller_slots = [slot for slot in plan.params if slot.type.code == "caller"]
+    memory = any(_uses_call_memory(slot) for slot in (*plan.params, *plan.results))
+    references = any(slot.type.code == "externref" for slot in (*plan.params, *plan.results))
+    # Where a CallMemory exists it keeps account of the views; where none does, the generated code does so itself.
+    views = [] if memory else [slot for slot in plan.params if slot.type.code in ("bytes", "array")]
+
+    source.add("def trampoline(env, caller, stack, count):", "    try:")
+    source.depth = 2
+    source.add("here.used = stack")
+    source.add("try:", "    f = frames[stack]", "except KeyError:", "    f = new_frame(stack)")
+    if references:
+        source.add("references = None", "context = caller_context(caller)")
+        _root_params(source, plan)
+    if reads or memory:
+        source.add("if caller != f.caller:", "    f.called_by(caller)")
+    if reads:
+        if fixed_memory:
+            source.add("window = locator.locate(f)")
+        else:
+            source.add(
+                "if not export_get(f.caller_argument, f.name_argument, f.length_argument, f.item_argument):",
+                "    raise locator.missing()",
+                "key = f.item.tobytes()",
+                "window = f.window",
+                "if key != f.key or window.size != data_size(f.context_argument, f.memory_argument):",
+                "    window = f.adopt(key)",
+            )
+        source.add("size = window.size")
+    if memory:
+        source.add(
+            "memory = new(CallMemory)",
+            "memory._owner = get_ident()",
+            "memory._frame = f",
+            f"memory._found = {reads}",
+            "memory._views = None",
+        )
+    source.add(
+        *(
+            f"p{position} = None"
+            for position, slot in enumerate(plan.params)
+            if slot.type.code in ("bytes", "array", "caller")
+        )
+    )
+    if views:
+        # What Views does, without the cost of its calls, but for a memory that can move.
+        source.add(
+            "views = root = None",
+            "if window.moves:",
+            "    views = Views(window)",
+            "    root = views.root",
+            "else:",
+            "    array = window.exporter.from_address(window.base)",
+            "    array.keeper = window.keeper",
+            "    alive = ref(array)",
+            "    root = memoryview(array).cast('B')",
+            "    array = None",
+        )
+    cleanup = bool(memory or views or caller_slots)
+    if cleanup:
+        source.add("try:")
+        source.depth += 1
+    users = False
+    for position, slot in enumerate(plan.params):
+        if users and _reads_memory(slot):
+            # Code of the user's has run since the memory was looked at: it may have let the guest grow it.
+            source.add("window = locator.locate(f)", "size = window.size")
+        _load_param(source, position, slot, where, memory)
+        users = users or slot.type.code == ""
+    arguments = ", ".join(f"p{position}" for position in range(len(plan.params)))
+    if plan.optional:
+        source.add("try:", f"    result = env[0]({arguments})", "except BaseException as error:")
+        source.depth += 1
+        source.add(f"number = as_errno(error, {source.name('errors', dict(plan.errors))})")
+        source.add("if number is None:", "    raise")
+        source.add("result = None")
+        source.depth -= 1
+        source.add("else:", "    number = 0")
+        source.add("if number == 0:")
+        source.depth += 1
+        _store_results(source, plan, "f")
+        source.add(f"f.{item(plan.errno_index, 'i')} = 0")
+        source.depth -= 1
+        source.add("else:")
+        source.depth += 1
+        for slot in plan.results:
+            for at in range(len(slot.type.core)):
+                source.add(f"f.{item(slot.index + at, 'Q')} = 0")
+        errno = source.name("slot", Slot("errno", ERRNO, plan.errno_index))
+        guarded(source, [f"f.{item(plan.errno_index, 'i')} = number"], where, errno, "number")
+        source.depth -= 1
+    else:
+        source.add(f"result = env[0]({arguments})")
+        _store_results(source, plan, "f")
+    if cleanup:
+        source.add(*_ending(plan, memory, views, where, False))
+        source.depth -= 1
+        # Also where a signal has come in between: ending can be done again.
+        source.add(
+            "except BaseException:",
+            *("    " + line for line in _ending(plan, memory, views, where, True)),
+            "    raise",
+        )
+    returned = [slot for slot in plan.results if slot.type.code == "externref"]
+    if returned:
+        # The last thing that is done, since a raw reference is no root.
+        source.add("if references is not None:", "    raws = hold_raws(context, references)")
+        source.add(
+            *(f"    f.{item(slot.index, 'I')} = raws[{position}]" for position, slot in enumerate(returned))
+        )
+    source.add("return 0")
+    source.depth = 1
+    source.add(
+        # Without a call, first: at the end of Python's stack none works.
+        "except BaseException as error:",
+        "    raised.error = error",
+        "    raised.message = SPARE_TEXT",
+        "    try:",
+        f"        return trap({where}, error)",
+        "    except Exception:",
+        "        pass",
+        "    except BaseException as interrupt:",
+        "        raised.error = interrupt",
+        "        raised.message = SPARE_TEXT",
+        "    pointer = SPARES[-1]",
+        "    del SPARES[-1]",
+        "    return pointer",
+    )
+    return source.text, source.names
+
+
+def _ending(plan: Plan, memory: bool, views: list[Slot], where: str, raised: bool) -> list[str]:
+    """Lines that end what a call handed out.
+
+    First what ends it for good, which no signal can come in between, since nothing is called; then the views, and again
+    if a signal does come in between.
+    """
+    callers = [f"p{at}" for at, slot in enumerate(plan.params) if slot.type.code == "caller"]
+    lines: list[str] = []
+    if memory:
+        lines.append("memory._frame = None")
+    for name in callers:
+        lines += [f"if {name} is not None:", f"    {name}._make = None"]
+    handed = [f"p{at}" for at, slot in enumerate(plan.params) if slot.type.code in ("bytes", "array")]
+    if not raised and plan.results:  # what was returned may show memory
+        handed.append("result")
+        handed += [f"r{at}" for at in range(len(plan.results)) if plan.is_tuple]
+        handed += ["words"] if memory else []
+    shown_here = [f"p{at}" for at, slot in enumerate(plan.params) if slot.type.code in ("bytes", "array")]
+    if views and raised:
+        lines.append(f"end_plain(({', '.join(shown_here)},), root, views)")
+    elif views:
+        for name in shown_here:
+            lines += ["try:", f"    {name}.release()", "except BufferError:", "    pass"]
+    if handed:
+        lines.append(f"{' = '.join(handed)} = None")
+    if views:
+        if not raised:
+            lines += [
+                "if views is None:",
+                "    root.release()",
+                "    if alive() is not None:",
+                f"        raise ViewEscapedError({where})",
+                "elif not views.end():",
+                f"    raise ViewEscapedError({where})",
+            ]
+        if not callers:
+            return lines
+    shown = "memory._views" if memory else "None"
+    ended = f"({', '.join(callers)},)" if callers else "()"
+    if raised:
+        lines.append(f"end_raised({shown}, {ended}, {where})")
+    else:
+        conditions = [f"{shown} is not None"] if memory else []
+        conditions += [f"{name}._made is not None" for name in callers]
+        lines += [f"if {' or '.join(conditions)}:", f"    end_call({shown}, {ended}, {where}, False)"]
+    return lines
+
+
+def _root_params(source: Source, plan: Plan) -> None:
+    """Add the lines that root the references among the parameters, before any other object is made.
+
+    A raw reference is no root: whatever is made can run Python's collector, which can run a finalizer, which can let
+    the guest's collector take what the reference is to.
+    """
+    raws = [f"f.{item(slot.index, 'I')}" for slot in plan.params if slot.type.code == "externref"]
+    if raws:
+        source.add(f"rooted = root_all(context, ({', '.join(raws)},))")
+
+
+def _load_param(source: Source, position: int, slot: Slot, where: str, memory: bool) -> None:
+    """Add the lines that turn a parameter's core values into its Python value."""
+    type_: Any = slot.type  # its code says which class it is of, and so what attributes it has
+    code, name = type_.code, f"p{position}"
+    if code in ("int", "float"):
+        source.add(f"{name} = f.{item(slot.index, type_.format)}")
+    elif code == "bool":
+        source.add(f"{name} = f.{item(slot.index, 'I')} != 0")
+    elif code == "duration":
+        source.add(f"{name} = Duration(f.{item(slot.index, 'q')})")
+    elif code == "enum":
+        _load_guarded(
+            source,
+            f"{name} = {source.name('member', type_.member)}(f.{item(slot.index, type_.base.format)})",
+            where,
+            slot,
+        )
+    elif code == "pointer":
+        # What Pointer(memory, offset, type) does, without the cost of its call.
+        source.add(
+            f"{name} = new(Pointer)",
+            f"{name}.memory = memory",
+            f"{name}.offset = f.{item(slot.index, 'I')}",
+            f"{name}.type = {source.name('type', type_.element)}",
+        )
+    elif code == "externref":
+        source.add(f"{name} = rooted.pop()")
+    elif code == "caller":
+        source.add(f"{name} = Caller(memory, partial(raw_caller, memory))")
+    elif code in ("string", "bytes", "array"):
+        step = type_.step if code != "string" else 1
+        source.add(
+            f"o = f.{item(slot.index, 'I')}",
+            f"n = f.{item(slot.index + 1, 'I')}" + (f" * {step}" if step != 1 else ""),
+            "if o + n > size:",
+            "    raise SegmentationFault(o, n, size)",
+        )
+        if code == "string":
+            policy = "" if type_.errors == "strict" else f", {type_.errors!r}"
+            source.add(
+                "try:",
+                f"    {name} = str(window.view[o : o + n], 'utf-8'{policy})",
+                "except UnicodeDecodeError as error:",
+                "    raise invalid_string(o, window.view[o : o + n], error) from None",
+            )
+        else:
+            cast = f".cast({type_.format!r})" if type_.format != "B" else ""
+            source.add(
+                f"{name} = memory._elements(o, n, {type_.format!r})"
+                if memory
+                else f"{name} = root[o : o + n]{cast}"
+            )
+            if not memory:
+                source.add("if views is not None:", f"    views.add({name})")
+    else:
+        _load_guarded(
+            source,
+            f"{name} = {source.name('load', type_.load_value)}(memory, {words(slot, 'f')})",
+            where,
+            slot,
+        )
+
+
+def _load_guarded(source: Source, line: str, where: str, slot: Slot) -> None:
+    here = source.name("slot", slot)
+    source.add(
+        "try:",
+        "    " + line,
+        "except ConversionError as error:",
+        f"    raise bad_value({where}, {here}, None, error) from error",
+    )
+
+
+def _store_results(source: Source, plan: Plan, frame: str) -> None:
+    """Add the lines that check what a function returned and store it."""
+    where = repr(plan.where)
+    if not plan.results:
+        if plan.is_tuple:
+            source.add("if result != ():", f"    raise bad_tuple({where}, result, 0)")
+        else:
+            source.add("if result is not None:", f"    raise bad_none({where}, result)")
+        return
+    if plan.is_tuple:
+        names = [f"r{position}" for position in range(len(plan.results))]
+        source.add(
+            f"if type(result) is not tuple or len(result) != {len(names)}:",
+            f"    result = plain_tuple({where}, result, {len(names)})",
+            f"{', '.join(names)}, = result",
+        )
+    else:
+        names = ["result"]
+    store_values(source, plan.results, names, where, frame)
+
+
+def render_guest(plan: Plan, native_guard: bool = False) -> tuple[str, dict[str, Any]]:
+    """Write the source of a function that calls a guest's export, and the names it refers to.
+
+    The source is the same for all exports of one form: what differs is among the names, `WHERE` for one.
+    `native_guard` says that stores are guarded by the C backend's guards, which are left by letting an `Entered` go.
+    """
+    source = Source()
+    names = [f"p{position}" for position in range(len(plan.params))]
+    memory = any(
+        slot.type.code not in ("int", "float", "bool", "duration", "enum", "externref")
+        for slot in (*plan.params, *plan.results)
+    )
+    source.add(f"def call({', '.join(names)}):")
+    source.depth = 1
+    source.add("try:", "    s = pool.pop()", "except IndexError:", "    s = new_slots()")
+    if memory:
+        source.add("context_of()", "memory = new_memory()", "try:")
+        source.depth += 1
+    store_values(source, plan.params, names, "WHERE", "s")
+    passed = [slot for slot in plan.params if slot.type.code == "externref"]
+    returned = [item(slot.index, "I") for slot in plan.results if slot.type.code == "externref"]
+    if passed:
+        source.add("passed = None")
+    if native_guard:
+        source.add("used = here.used", "entered = Entered(guard, WHERE)")
+    else:
+        source.add("used, first = enter(guard, WHERE)")
+    source.add(
+        "try:",
+        "    context = guard.context",
+        "    if not context:",
+        "        raise closed(WHERE)",
+    )
+    if returned:
+        # Rooted by the first thing that is done with them, with all that it needs made before: a raw reference is no
+        # root, and whatever runs in between can let the guest's collector take what it is to.
+        places = ", ".join(each[2:-1] for each in returned)
+        source.add(
+            f"    returned = new_roots({len(returned)})",
+            f"    raws = map(s.I.__getitem__, ({places},))",
+            "    roots = map(from_raw, repeat(context), raws, returned[1])",
+        )
+    if passed:
+        source.add(
+            "    passed = make_roots(context, references)",
+            "    passing = raws_of(context, passed, references)",
+        )
+        source.add(
+            *(f"    s.{item(slot.index, 'I')} = passing[{position}]" for position, slot in enumerate(passed))
+        )
+    source.add("    error = invoke(context, function, s.address, WORDS, s.trap_address)")
+    if returned:
+        source.add(
+            "    if error is None and not s.trap[0]:",
+            "        any(roots)",  # makes all of them: from_raw returns None
+            f"        rooted = objects_of(context, returned, ({', '.join(f's.{each}' for each in returned)},))",
+        )
+    source.add("finally:")
+    if native_guard:
+        source.add("    here.used = used", "    entered = None")
+    else:
+        # Without a call, so that no signal can come in between.
+        source.add(
+            "    guard.depth -= 1",
+            "    here.used = used",
+            "    if first:",
+            "        del claim[0]",
+        )
+    if passed:
+        source.add("    unroot(context, passed)")
+    source.add("if here.held:", "    release(used)", "if dropped:", "    drop()")
+    source.add(
+        "if error is not None or s.trap[0]:",
+        "    pointer = s.trap[0]",
+        "    s.trap[0] = 0",
+        "    reraise(failure(error, pointer))",
+    )
+    if plan.optional:
+        source.add(f"number = s.{item(plan.errno_index, 'i')}", "if number:", "    raise ErrnoError(number)")
+    for position, slot in enumerate(plan.results):
+        _load_result(source, position, slot)
+    if memory:
+        source.depth -= 1
+        source.add("except BaseException as error:", "    memory.free(error)", "    raise", "memory.free()")
+    source.add("pool.append(s)")
+    results = [f"r{position}" for position in range(len(plan.results))]
+    source.add(
+        f"return ({', '.join(results)},)"
+        if plan.is_tuple and results
+        else f"return {results[0] if results else ('()' if plan.is_tuple else 'None')}"
+    )
+    return source.text, source.names
+
+
+def _load_result(source: Source, position: int, slot: Slot) -> None:
+    type_: Any = slot.type  # its code says which class it is of, and so what attributes it has
+    code, name = type_.code, f"r{position}"
+    if code in ("int", "float"):
+        source.add(f"{name} = s.{item(slot.index, type_.format)}")
+    elif code == "bool":
+        source.add(f"{name} = s.{item(slot.index, 'I')} != 0")
+    elif code == "externref":
+        source.add(f"{name} = rooted.pop()")
+    else:
+        memory = "None" if code in ("duration", "enum") else "memory"
+        source.add(f"{name} = {source.name('load', type_.load_value)}({memory}, {words(slot, 's')})")

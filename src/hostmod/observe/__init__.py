@@ -1,0 +1,1 @@
+"""Decorators that watch the calls of host functions: logs, traces, profiles, OpenTelemetry spans."""
