@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from hostmod import types as types
     from hostmod import wasi as wasi
     from hostmod._backend import select as backend
-    from hostmod._backend import select as trampoline  # noqa: F401  # its name in hostmod 0.1
     from hostmod.checks import check
     from hostmod.declaration import Function, Functions, Option, configure, function, option
     from hostmod.errors import (
