@@ -225,7 +225,7 @@ def plan_of(
                 if slot.type.size
                 else "see hostmod.types for the names",
             )
-        if slot.type.code != "externref" and not _NUMBERS.issuperset(slot.type.core):
+        if not slot.type.facts.reference and not _NUMBERS.issuperset(slot.type.core):
             raise DeclarationError(
                 slot.at(where),
                 f"annotated {slot.type}, of core types {slot.type.core!r}",

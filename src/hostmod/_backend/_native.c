@@ -113,32 +113,14 @@ static struct {
 
 /* ------------------------------------------------------------------------------------------------- operation codes */
 
-enum {
-    OP_CODEC, /* by helpers[LOAD] and helpers[STORE] */
-    OP_I8,
-    OP_U8,
-    OP_I16,
-    OP_U16,
-    OP_I32,
-    OP_U32,
-    OP_I64,
-    OP_U64,
-    OP_F32,
-    OP_F64,
-    OP_BOOL,
-    OP_STRING,
-    OP_CSTRING,
-    OP_VIEW,
-    OP_POINTER,
-    OP_NULLABLE,
-    OP_LIST,
-    OP_ENUM,
-    OP_DURATION,
-    OP_EXTERNREF,
-    OP_CALLER,
-    OP_STRUCT, /* in Codecs only */
-    OP_COUNT
-};
+/* Each is named here, and nowhere else: Python asks for them (`opcodes`). CODEC is done by helpers[LOAD] and
+   helpers[STORE], VIEW is of Bytes and Array, NULLABLE a pointer or None, STRUCT in Codecs only. */
+#define OPCODES(X)                                                                                                     \
+    X(CODEC) X(I8) X(U8) X(I16) X(U16) X(I32) X(U32) X(I64) X(U64) X(F32) X(F64) X(BOOL) X(STRING) X(CSTRING) X(VIEW)  \
+    X(POINTER) X(NULLABLE) X(LIST) X(ENUM) X(DURATION) X(EXTERNREF) X(CALLER) X(STRUCT)
+#define OP_ENUMERATOR(name) OP_##name,
+enum { OPCODES(OP_ENUMERATOR) OP_COUNT };
+#undef OP_ENUMERATOR
 
 /* ------------------------------------------------------------------------------------- what Python does, when asked */
 
@@ -3000,10 +2982,27 @@ static PyObject *sizes(PyObject *self, PyObject *unused) {
                          (Py_ssize_t)sizeof(root_t));
 }
 
+/* opcodes() -> the numbers of the operations by their names */
+static PyObject *opcodes(PyObject *self, PyObject *unused) {
+    (void)self, (void)unused;
+#define OP_NAME(name) #name,
+    static const char *const names[OP_COUNT] = {OPCODES(OP_NAME)};
+#undef OP_NAME
+    PyObject *result = PyDict_New();
+    for (int op = 0; result != NULL && op < OP_COUNT; op++) {
+        PyObject *number = PyLong_FromLong(op);
+        if (number == NULL || PyDict_SetItemString(result, names[op], number) < 0)
+            Py_CLEAR(result);
+        Py_XDECREF(number);
+    }
+    return result;
+}
+
 static PyMethodDef module_methods[] = {
     {"classes", classes, METH_VARARGS, NULL},
     {"define_all", (PyCFunction)(void (*)(void))define_all, METH_FASTCALL, NULL},
     {"hand", (PyCFunction)(void (*)(void))hand, METH_FASTCALL, NULL},
+    {"opcodes", opcodes, METH_NOARGS, NULL},
     {"setup", setup, METH_VARARGS, NULL},
     {"sizes", sizes, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},

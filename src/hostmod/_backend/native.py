@@ -37,42 +37,15 @@ from hostmod.plan import Plan, Slot
 from hostmod.types.base import GuestType
 from hostmod.types.pointer import List, Pointer
 from hostmod.types.references import Caller
-from hostmod.types.scalar import ERRNO, Duration
+from hostmod.types.scalar import ERRNO
 from hostmod.types.structs import StructType
 
 NAME: str = "native"
 
-(
-    _CODEC, _I8, _U8, _I16, _U16, _I32, _U32, _I64, _U64, _F32, _F64, _BOOL,
-    _STRING, _CSTRING, _VIEW, _POINTER, _NULLABLE, _LIST, _ENUM, _DURATION, _EXTERNREF, _CALLER, _STRUCT,
-) = range(23)  # fmt: skip  # the C file's operation codes, in its order
-_NUMBERS = {
-    "b": _I8,
-    "B": _U8,
-    "h": _I16,
-    "H": _U16,
-    "i": _I32,
-    "I": _U32,
-    "q": _I64,
-    "Q": _U64,
-    "f": _F32,
-    "d": _F64,
-}
+_OPCODES: dict[str, int] = native.opcodes()
+"""The operations of the C code by their names, which guest types use."""
+
 _CORES = {"i32": "i", "i64": "l", "f32": "f", "f64": "d", "externref": "e"}
-_OPERATIONS = {
-    "bool": _BOOL,
-    "string": _STRING,
-    "cstring": _CSTRING,
-    "bytes": _VIEW,
-    "array": _VIEW,
-    "pointer": _POINTER,
-    "pointer?": _NULLABLE,
-    "list": _LIST,
-    "enum": _ENUM,
-    "duration": _DURATION,
-    "externref": _EXTERNREF,
-    "caller": _CALLER,
-}
 
 
 # ----------------------------------------------------------------------------------------------------------- packing
@@ -80,26 +53,16 @@ _OPERATIONS = {
 
 def pack(slot: Slot) -> tuple[Any, ...]:
     """Pack a slot as the C code takes it: (op, base op, index, step, format, cores, errors, slot, extra, cls)."""
-    type_: Any = slot.type  # its code says which class it is of, and so what attributes it has
-    code = type_.code
-    operation = _NUMBERS[type_.format] if code in ("int", "float") else _OPERATIONS.get(code, _CODEC)
-    base, step, format, errors = 0, 1, "B", ""
-    extra: object = None
-    cls: object = None
-    if operation in (_STRING, _CSTRING):
-        errors = "" if type_.errors == "strict" else type_.errors
-    elif operation == _VIEW:
-        step, format = type_.step, type_.format
-    elif operation in (_POINTER, _NULLABLE, _LIST):
-        extra = type_.element
-        step = type_.element.size
-        codec_of(type_.element)
-    elif operation == _ENUM:
-        base, extra, cls = _NUMBERS[type_.base.format], type_.members, type_.cls
-    elif operation == _DURATION:
-        extra = Duration
-    cores = "".join(_CORES[core] for core in type_.core)
-    return operation, base, slot.index, step, format, cores, errors, slot, extra, cls
+    packed = slot.type.packed()
+    extra = packed.extra
+    if packed.element is not None:
+        extra = packed.element
+        codec_of(packed.element)
+    return (
+        *(_OPCODES[packed.opcode], _OPCODES[packed.base], slot.index, packed.step, packed.format),
+        "".join(_CORES[core] for core in slot.type.core),
+        *(packed.errors, slot, extra, packed.cls),
+    )
 
 
 def codec_of(type_: GuestType[Any]) -> native.Codec | None:
@@ -109,8 +72,8 @@ def codec_of(type_: GuestType[Any]) -> native.Codec | None:
     except KeyError:
         pass
     found: native.Codec | None = None
-    if isinstance(type_, StructType) and type_.code == "struct":
-        found = _struct_codec(type_)
+    if isinstance(type_, StructType):
+        found = _struct_codec(type_) if type_.facts.known else None
     else:
         field = _field(type_)
         if field is not None:
@@ -125,23 +88,15 @@ _SLOTS_ONLY = ("__new__", "__setattr__", "__getattribute__")
 
 def _field(type_: Any) -> tuple[int, Any, Any, Any] | None:
     """(op, extra, enum class, codec) for a type of which an object's bytes are a number, or a struct."""
-    code = type_.code
-    if code in ("int", "float"):
-        return _NUMBERS[type_.format], None, None, None
-    if code == "bool":
-        return _BOOL, None, None, None
-    if code == "duration":
-        return _DURATION, Duration, None, None
-    if code == "enum":
-        return (
-            (_NUMBERS[type_.base.format], type_.members, type_.cls, None)
-            if type_.unknown == "refuse"
-            else None
-        )
-    if code == "struct":
+    packed = type_.packed_field()
+    if packed is None:
+        return None
+    codec = None
+    if isinstance(type_, StructType):
         codec = codec_of(type_)
-        return None if codec is None else (_STRUCT, None, None, codec)
-    return None
+        if codec is None:
+            return None
+    return _OPCODES[packed.opcode], packed.extra, packed.cls, codec
 
 
 def _struct_codec(type_: StructType) -> native.Codec | None:
@@ -179,10 +134,7 @@ def _load(where: str, slot: Slot, memory: Memory, words: Sequence[Any]) -> Any:
 
 def _store(where: str, slot: Slot, memory: Memory, value: Any) -> Sequence[Any]:
     try:
-        if slot.type.code == "enum":
-            words: Sequence[Any] = (slot.type.number(value),)  # type: ignore[attr-defined]  # an EnumType
-        else:
-            words = slot.type.store_value(memory, value)
+        words = slot.type.store_value(memory, value)
     except (TypeError, ValueError, OverflowError, python.StructError) as error:
         raise bad_value(where, slot, value, error) from error
     return python.checked_words(where, slot, words)
@@ -374,7 +326,8 @@ class HostThunk(native.Thunk):
 define_all = native.define_all
 """Define functions in a linker, as `python.define_all` does."""
 
-_NATIVE_GUEST = ("int", "float", "bool", "externref")
+_IN_GUEST_CALLS = {"I8", "U8", "I16", "U16", "I32", "U32", "I64", "U64", "F32", "F64", "BOOL", "EXTERNREF"}
+"""The operations that the C code does for calls of guests."""
 
 
 class GuestThunk(python.GuestThunk):
@@ -389,7 +342,7 @@ class GuestThunk(python.GuestThunk):
         super().__init__(plan, lenient)
         self._where = plan.where
         self._packed: tuple[tuple[Any, ...], tuple[Any, ...], bool, bool, int, int] | None = None
-        if all(slot.type.code in _NATIVE_GUEST for slot in (*plan.params, *plan.results)):
+        if all(slot.type.packed().opcode in _IN_GUEST_CALLS for slot in (*plan.params, *plan.results)):
             self._packed = (
                 tuple(map(pack, plan.params)),
                 tuple(map(pack, plan.results)),

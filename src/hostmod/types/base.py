@@ -13,6 +13,7 @@ from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar, cast
 from hostmod.errors import DeclarationError, shown
 from hostmod.memory import Memory
 from hostmod.types.annotations import is_alias, unaliased
+from hostmod.types.code import Code, Facts, Packed
 
 T = TypeVar("T")
 
@@ -26,8 +27,11 @@ Word = Any
 """One core value: an unsigned int for i32 and i64, a float for f32 and f64, any object for externref."""
 
 
-_CROSSING = frozenset({"load_value", "store_value", "load_object", "store_object", "check"})
-"""What a subclass overrides if its values cross in another way."""
+_CONVERSIONS = frozenset({"load_value", "store_value", "load_object", "store_object", "check"})
+"""What a subclass overrides if its values are converted in another way."""
+
+_CODE = ("inline", "packed", "packed_field", "write_load", "write_store")
+"""What a subclass that converts in another way does not inherit: it is for the conversions of its base."""
 
 
 class Layout(Struct):
@@ -68,18 +72,19 @@ class GuestType(Generic[T]):
     core: tuple[CoreType, ...] = ()
     size: int = 0
     align: int = 1
-    code: ClassVar[str] = ""
-    """How the backends know a type that they handle without calling it; empty for every other."""
+    facts: ClassVar[Facts] = Facts()
+    """What backends decide by. A type that has code of its own for backends says so here."""
     result: str = ""
     """Empty if a host function can return it; else what to write in its place."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        if "code" not in vars(cls) and not _CROSSING.isdisjoint(vars(cls)):
+        if "facts" not in vars(cls) and not _CONVERSIONS.isdisjoint(vars(cls)):
             # It derives from a type that backends and structs have code for, and changes what that code does.
-            cls.code = ""
-            if "inline" not in vars(cls):
-                cls.inline = GuestType.inline  # type: ignore[method-assign]  # as if its body said so
+            cls.facts = Facts()
+            for name in _CODE:
+                if name not in vars(cls):
+                    setattr(cls, name, vars(GuestType)[name])  # as if its body said so
 
     def load_value(self, memory: Memory, words: Sequence[Word]) -> T:
         """Make the value from `len(self.core)` core values."""
@@ -100,6 +105,24 @@ class GuestType(Generic[T]):
     def show(self, value: T) -> str:
         """Show a value on one line."""
         return repr(value)
+
+    def packed(self) -> Packed:
+        """How the native backend packs it, as a parameter or result."""
+        return Packed()
+
+    def packed_field(self) -> Packed | None:
+        """How the native backend packs it where it lies in memory; None if Python loads and stores it there."""
+        return None
+
+    def write_load(self, code: Code) -> None:
+        """Write the pure backend's lines that make the value from core values: they call `load_value`."""
+        code.guarded(
+            f"{code.value} = {code.name('load', self.load_value)}({code.memory}, {code.core_values()})"
+        )
+
+    def write_store(self, code: Code) -> None:
+        """Write the pure backend's lines that make core values from the value: they call `store_value`."""
+        code.store_by(code.name("store", self.store_value))
 
     def inline(self) -> Inline | None:
         """How a struct's generated code reads and writes it; None: by calling `load_object` and `store_object`."""

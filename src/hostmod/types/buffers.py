@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 from hostmod.errors import ConversionError, DeclarationError, shown
 from hostmod.memory import Memory
 from hostmod.types.base import Word, WordsType, describe, resolve
-from hostmod.types.scalar import FloatType, IntegerType, ScalarType
+from hostmod.types.code import Code, Facts, Packed
+from hostmod.types.scalar import OPCODES, FloatType, IntegerType, ScalarType
 
 T = TypeVar("T")
 
@@ -42,10 +43,20 @@ class BytesType(WordsType[memoryview]):
     layout = Struct("<II")
     size = 8
     align = 4
-    code = "bytes"
+    facts = Facts(known=True, memory=False, in_place=True, view=True)
     format = "B"
     step = 1
     result = "take an out: Bytes parameter, write into it and return the length: the guest owns its memory"
+
+    def packed(self) -> Packed:
+        return Packed("VIEW", step=self.step, format=self.format)
+
+    def write_load(self, code: Code) -> None:
+        if code.in_place:
+            code.range(self.step)
+            code.view(self.format)
+        else:
+            super().write_load(code)
 
     def load_value(self, memory: Memory, words: Sequence[Word]) -> memoryview:
         offset, length = words
@@ -71,8 +82,6 @@ class BytesType(WordsType[memoryview]):
 
 class ArrayType(BytesType):
     """Guest memory as a memoryview of primitive elements: a pointer and a number of elements; nothing is copied."""
-
-    code = "array"
 
     def __init__(self, element: ScalarType) -> None:
         self.element = element
@@ -104,7 +113,10 @@ else:
             if isinstance(element, TypeVar):
                 return GenericAlias(cls, (element,))  # of an alias: type Row[T] = Array[T]
             found = resolve(element, f"Array[{describe(element).removeprefix('annotated ')}]")
-            if not isinstance(found, IntegerType | FloatType) or found.code not in ("int", "float"):
+            if (
+                not isinstance(found, IntegerType | FloatType)
+                or found.packed().opcode not in OPCODES.values()
+            ):
                 raise DeclarationError(
                     f"Array[{found}]", str(found), "an integer or float type", f"write List[{found}]"
                 )

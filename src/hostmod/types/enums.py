@@ -10,7 +10,8 @@ from hostmod.errors import ConversionError, DeclarationError, shown
 from hostmod.memory import Memory
 from hostmod.types import base
 from hostmod.types.base import GuestType, Inline, Word, describe, resolve
-from hostmod.types.scalar import IntegerType
+from hostmod.types.code import Code, Facts, Packed
+from hostmod.types.scalar import WIDENED, IntegerType
 
 E = TypeVar("E", bound=type[_enum.IntEnum | _enum.IntFlag])
 
@@ -27,7 +28,7 @@ class EnumType(GuestType[Any]):
     `unknown` is ``"int"``.
     """
 
-    code = "enum"
+    facts = Facts(known=True, memory=False)
     _derived = GuestType._derived | {"members"}  # with the combinations that were met
 
     def __init__(
@@ -118,6 +119,21 @@ class EnumType(GuestType[Any]):
         if isinstance(value, self.cls) or (self.unknown == "int" and isinstance(value, int)):
             return self.base.check(value)
         raise ConversionError("", shown(value), f"a {self.name} ({self._choices()})")
+
+    def packed(self) -> Packed:
+        return Packed("ENUM", base=self.base.packed().opcode, extra=self.members, cls=self.cls)
+
+    def packed_field(self) -> Packed | None:
+        if self.unknown != "refuse":
+            return None
+        return Packed(self.base.packed().opcode, extra=self.members, cls=self.cls)
+
+    def write_load(self, code: Code) -> None:
+        code.guarded(f"{code.value} = {code.name('member', self.member)}({code.core(0, self.base.format)})")
+
+    def write_store(self, code: Code) -> None:
+        place = code.core(0, WIDENED.get(self.base.format, self.base.format))
+        code.guarded(f"{place} = {code.name('number', self.number)}({code.value})")
 
     def load_value(self, memory: Memory, words: Sequence[Word]) -> Any:
         return self.member(self.base.load_value(memory, words))

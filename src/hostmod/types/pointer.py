@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar, overload
 from hostmod.errors import ConversionError, DeclarationError, HostmodError, shown
 from hostmod.memory import FixedSizeMemory, Memory
 from hostmod.types.base import GuestType, Word, WordsType, describe, resolve_object
+from hostmod.types.code import Code, Facts, Packed
 
 T = TypeVar("T")
 U = TypeVar("U")  # of methods that are called on the bare class, which has no T
@@ -278,11 +279,23 @@ class PointerType(WordsType[Any]):
     layout = Struct("<I")
     size = 4
     align = 4
-    code = "pointer"
+    facts = Facts(known=True)
 
     def __init__(self, element: GuestType[Any]) -> None:
         self.element = element
         self.name = f"Pointer[{element}]"
+
+    def packed(self) -> Packed:
+        return Packed("POINTER", step=self.element.size, element=self.element)
+
+    def write_load(self, code: Code) -> None:
+        # What Pointer(memory, offset, type) does, without the cost of its call.
+        code.add(
+            f"{code.value} = new({code.name('Pointer', Pointer)})",
+            f"{code.value}.memory = {code.memory}",
+            f"{code.value}.offset = {code.core(0, 'I')}",
+            f"{code.value}.type = {code.name('type', self.element)}",
+        )
 
     def load_value(self, memory: Memory, words: Sequence[Word]) -> Any:
         return Pointer(memory, words[0], self.element)
@@ -314,11 +327,16 @@ class PointerType(WordsType[Any]):
 class NullablePointerType(PointerType):
     """A `Pointer`, or None for the offset 0."""
 
-    code = "pointer?"
+    facts = Facts(known=True)
 
     def __init__(self, element: GuestType[Any]) -> None:
         super().__init__(element)
         self.name += " | None"
+
+    def packed(self) -> Packed:
+        return super().packed()._replace(opcode="NULLABLE")
+
+    write_load = GuestType.write_load
 
     def load_value(self, memory: Memory, words: Sequence[Word]) -> Any:
         return None if words[0] == 0 else super().load_value(memory, words)
@@ -337,11 +355,14 @@ class ListType(WordsType[Any]):
     layout = Struct("<II")
     size = 8
     align = 4
-    code = "list"
+    facts = Facts(known=True)
 
     def __init__(self, element: GuestType[Any]) -> None:
         self.element = element
         self.name = f"List[{element}]"
+
+    def packed(self) -> Packed:
+        return Packed("LIST", step=self.element.size, element=self.element)
 
     def load_value(self, memory: Memory, words: Sequence[Word]) -> Any:
         offset, length = words

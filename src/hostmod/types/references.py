@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from hostmod.errors import StaleMemoryError
 from hostmod.memory import Memory
 from hostmod.types.base import GuestType, Word
+from hostmod.types.code import Code, Facts, Packed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,7 +19,16 @@ class ExternRefType(GuestType[Any]):
 
     name = "ExternRef"
     core = ("externref",)
-    code = "externref"
+    facts = Facts(known=True, memory=False, reference=True)
+
+    def packed(self) -> Packed:
+        return Packed("EXTERNREF")
+
+    def write_load(self, code: Code) -> None:
+        code.add(f"{code.value} = rooted.pop()")
+
+    def write_store(self, code: Code) -> None:
+        code.defer()
 
     def load_value(self, memory: Memory, words: Sequence[Word]) -> Any:
         return words[0]
@@ -86,8 +96,16 @@ class CallerType(GuestType[Caller]):
     """The `Caller` parameter."""
 
     name = "Caller"
-    code = "caller"
+    facts = Facts(known=True, caller=True)
     result = "a Caller is a parameter only"
+
+    def packed(self) -> Packed:
+        return Packed("CALLER")
+
+    def write_load(self, code: Code) -> None:
+        code.add(
+            f"{code.value} = {code.name('Caller', Caller)}({code.memory}, partial(raw_caller, {code.memory}))"
+        )
 
     def show(self, value: Caller) -> str:
         return "caller"

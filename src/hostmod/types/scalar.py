@@ -12,6 +12,24 @@ from typing import Annotated, Any, SupportsIndex
 from hostmod.errors import ConversionError, error_string, shown
 from hostmod.memory import Memory
 from hostmod.types.base import CoreType, GuestType, Inline, Layout, Word
+from hostmod.types.code import Code, Facts, Packed
+
+OPCODES = {
+    "b": "I8",
+    "B": "U8",
+    "h": "I16",
+    "H": "U16",
+    "i": "I32",
+    "I": "U32",
+    "q": "I64",
+    "Q": "U64",
+    "f": "F32",
+    "d": "F64",
+}
+"""The native backend's operations for numbers, by their `struct` characters."""
+
+WIDENED = {"b": "i", "h": "i", "B": "I", "H": "I"}
+"""The `struct` character of the core value that a narrower integer is stored as."""
 
 
 class ScalarType(GuestType[Any]):
@@ -55,7 +73,7 @@ class ScalarType(GuestType[Any]):
 class IntegerType(ScalarType):
     """An integer of 8 to 64 bits. Loads keep the low bits; a value out of range is refused, never wrapped."""
 
-    code = "int"
+    facts = Facts(known=True, memory=False)
 
     def __init__(self, name: str, core: CoreType, format: str) -> None:
         super().__init__(name, core, format)
@@ -67,6 +85,27 @@ class IntegerType(ScalarType):
     @property
     def expected(self) -> str:
         return f"{self} ({self.low} to {self.high})"
+
+    def packed(self) -> Packed:
+        return Packed(OPCODES[self.format])
+
+    def packed_field(self) -> Packed | None:
+        return self.packed()
+
+    def write_load(self, code: Code) -> None:
+        code.add(f"{code.value} = {code.core(0, self.format)}")
+
+    def write_store(self, code: Code) -> None:
+        place, value = code.core(0, WIDENED.get(self.format, self.format)), code.value
+        if self.size < 4:
+            code.guarded(
+                f"narrow = {value} if type({value}) is int else index({value})",
+                f"if not {self.low} <= narrow <= {self.high}:",
+                "    raise OverflowError",
+                f"{place} = narrow",
+            )
+        else:
+            code.guarded(f"{place} = {value}")
 
     def load_value(self, memory: Memory, words: Sequence[Word]) -> int:
         value: int = words[0] & ((1 << self.bits) - 1)
@@ -95,12 +134,25 @@ _DOUBLE = Struct("<d")
 class FloatType(ScalarType):
     """An IEEE 754 binary32 or binary64 number; a finite value too large for binary32 is refused."""
 
-    code = "float"
+    facts = Facts(known=True, memory=False)
     python = float
 
     @property
     def expected(self) -> str:
         return f"{self} (a float{' of at most 3.4028234663852886e+38' if self.size == 4 else ''})"
+
+    def packed(self) -> Packed:
+        return Packed(OPCODES[self.format])
+
+    def packed_field(self) -> Packed | None:
+        return self.packed()
+
+    def write_load(self, code: Code) -> None:
+        code.add(f"{code.value} = {code.core(0, self.format)}")
+
+    def write_store(self, code: Code) -> None:
+        pack = code.name("pack", self.layout.pack_into)
+        code.guarded(f"{pack}({code.slots()}, {code.value})")
 
     def load_value(self, memory: Memory, words: Sequence[Word]) -> float:
         return float(words[0])
@@ -122,7 +174,7 @@ class FloatType(ScalarType):
 class BoolType(ScalarType):
     """A truth value: any non-zero core value or byte is true, and true is stored as 1."""
 
-    code = "bool"
+    facts = Facts(known=True, memory=False)
     python = bool
 
     def __init__(self) -> None:
@@ -131,6 +183,19 @@ class BoolType(ScalarType):
     @property
     def expected(self) -> str:
         return "Bool (True or False)"
+
+    def packed(self) -> Packed:
+        return Packed("BOOL")
+
+    def packed_field(self) -> Packed | None:
+        return self.packed()
+
+    def write_load(self, code: Code) -> None:
+        code.add(f"{code.value} = {code.core(0, 'I')} != 0")
+
+    def write_store(self, code: Code) -> None:
+        check, value = code.name("check", self.check), code.value
+        code.guarded(f"{code.core(0, 'I')} = {value} if {value} is True else {check}({value})")
 
     def load_value(self, memory: Memory, words: Sequence[Word]) -> bool:
         return bool(words[0] != 0)
@@ -210,10 +275,16 @@ def _decimal(value: int, unit: int) -> str:
 class DurationType(IntegerType):
     """A `Duration`: signed 64-bit nanoseconds."""
 
-    code = "duration"
+    facts = Facts(known=True, memory=False)
 
     def __init__(self) -> None:
         super().__init__("Duration", "i64", "q")
+
+    def packed(self) -> Packed:
+        return Packed("DURATION", extra=Duration)
+
+    def write_load(self, code: Code) -> None:
+        code.add(f"{code.value} = {code.name('Duration', Duration)}({code.core(0, 'q')})")
 
     def load_value(self, memory: Memory, words: Sequence[Word]) -> Duration:
         return Duration(super().load_value(memory, words))

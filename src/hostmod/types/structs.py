@@ -20,6 +20,7 @@ from hostmod.memory import OUTSIDE, FixedSizeMemory, Memory
 from hostmod.types.annotations import names_around, read_annotations, unaliased
 from hostmod.types.base import GuestType, Inline, describe, resolve_object
 from hostmod.types.buffers import show_bytes
+from hostmod.types.code import Facts, Packed
 from hostmod.types.pointer import List, Pointer
 
 C = TypeVar("C", bound=type)
@@ -50,7 +51,7 @@ class StructType(GuestType[Any]):
     """A `@struct` class: its fields one after the other, each at a multiple of its alignment, as a C compiler lays
     them out for wasm32."""
 
-    code = "struct"
+    facts = Facts(known=True)
     _derived = GuestType._derived | {
         "name",
         "fields",
@@ -123,6 +124,9 @@ class StructType(GuestType[Any]):
         if isinstance(error, ConversionError):
             return ConversionError(where + _inside(error.where), error.found, error.expected, error.write)
         return ConversionError(where, str(error), "a value that fits")
+
+    def packed_field(self) -> Packed | None:
+        return Packed("STRUCT")
 
     def inline(self) -> Inline | None:
         return self._inline  # found once: a struct of many structs asks each of them
@@ -345,7 +349,7 @@ class Length:
 class FixedBytesType(GuestType[bytes]):
     """A number of bytes inside a struct, as `bytes` of just that length."""
 
-    code = "fixed bytes"
+    facts = Facts(known=True)
     result = "take an out: Bytes parameter"
 
     def __init__(self, length: int) -> None:
@@ -374,7 +378,7 @@ class FixedBytesType(GuestType[bytes]):
 class FixedArrayType(GuestType[list[Any]]):
     """A number of elements inside a struct, as a list of just that length."""
 
-    code = "fixed array"
+    facts = Facts(known=True)
     result = "take an out: Pointer parameter"
 
     def __init__(self, element: GuestType[Any], length: int) -> None:

@@ -10,6 +10,7 @@ from typing import Annotated
 from hostmod.errors import ConversionError, InvalidStringError, shown
 from hostmod.memory import Memory
 from hostmod.types.base import Word, WordsType
+from hostmod.types.code import Code, Facts, Packed
 
 MAX_SHOWN = 64
 """Characters of a string, or bytes of a buffer, that a log line shows."""
@@ -63,7 +64,23 @@ class StringType(_TextType):
     core = ("i32", "i32")
     layout = Struct("<II")
     align = 4
-    code = "string"
+    facts = Facts(known=True, memory=False, in_place=True)
+
+    def packed(self) -> Packed:
+        return Packed("STRING", errors="" if self.errors == "strict" else self.errors)
+
+    def write_load(self, code: Code) -> None:
+        if not code.in_place:
+            super().write_load(code)
+            return
+        data = code.range(1)
+        policy = "" if self.errors == "strict" else f", {self.errors!r}"
+        code.add(
+            "try:",
+            f"    {code.value} = str({data}, 'utf-8'{policy})",
+            "except UnicodeDecodeError as error:",
+            f"    raise invalid_string(o, {data}, error) from None",
+        )
 
     def load_value(self, memory: Memory, words: Sequence[Word]) -> str:
         offset, length = words
@@ -82,7 +99,10 @@ class CStringType(_TextType):
     core = ("i32",)
     layout = Struct("<I")
     align = 4
-    code = "cstring"
+    facts = Facts(known=True)
+
+    def packed(self) -> Packed:
+        return Packed("CSTRING", errors="" if self.errors == "strict" else self.errors)
 
     def load_value(self, memory: Memory, words: Sequence[Word]) -> str:
         offset = words[0]

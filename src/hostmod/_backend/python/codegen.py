@@ -47,59 +47,118 @@ def words(slot: Slot, frame: str) -> str:
     return f"({items})"
 
 
-WIDENED: dict[str, str] = {"b": "i", "h": "i", "B": "I", "H": "I"}
-"""The `struct` character of the core value that a narrower integer is returned as."""
+class Place:
+    """The place of one slot's value in generated code: the `Code` that its guest type writes with."""
+
+    def __init__(self, source: Source, slot: Slot, value: str, where: str, frame: str) -> None:
+        self.source = source
+        self.slot = slot
+        self.value = value
+        self.where = where
+        self.frame = frame
+        self.memory = "memory"
+        self.in_place = False
+        self.deferred = False
+
+    def core(self, index: int, format: str) -> str:
+        return f"{self.frame}.{item(self.slot.index + index, format)}"
+
+    def core_values(self) -> str:
+        return words(self.slot, self.frame)
+
+    def slots(self) -> str:
+        return f"{self.frame}.raw, {self.slot.index * _wasmtime.RAW_SIZE}"
+
+    def name(self, prefix: str, value: object) -> str:
+        return self.source.name(prefix, value)
+
+    def add(self, *lines: str) -> None:
+        self.source.add(*lines)
+
+    def guarded(self, *lines: str) -> None:
+        self.add(*lines)
+
+    def range(self, step: int) -> str:
+        raise TypeError("a range of bytes is read in place for parameters of host functions only")
+
+    def view(self, format: str) -> None:
+        raise TypeError("bytes are shown in place for parameters of host functions only")
+
+    def store_by(self, function: str) -> None:
+        raise TypeError("a value is stored where it is an argument or a result")
+
+    def defer(self) -> None:
+        self.deferred = True
+
+
+class Stored(Place):
+    """A value that becomes core values: what a host function returned, or an argument of a guest's export."""
+
+    def __init__(self, source: Source, slot: Slot, value: str, where: str, frame: str) -> None:
+        super().__init__(source, slot, value, where, frame)
+        self._slot_name = source.name("slot", slot)
+
+    def guarded(self, *lines: str) -> None:
+        guarded(self.source, lines, self.where, self._slot_name, self.value)
+
+    def store_by(self, function: str) -> None:
+        # What failed in the guest's allocator, while an argument was copied into its memory, is not about the value.
+        passing = "memory.failed" if self.frame == "s" else ""
+        line = f"words = {function}(memory, {self.value})"
+        guarded(self.source, [line], self.where, self._slot_name, self.value, passing)
+        self.add(
+            f"put_words({self.frame}, {self.where}, {self._slot_name}, words)", "del words"
+        )  # they may be views
+
+
+class Parameter(Place):
+    """A host function's parameter, made from core values."""
+
+    def __init__(self, source: Source, slot: Slot, value: str, where: str, memory: bool) -> None:
+        super().__init__(source, slot, value, where, "f")
+        self.in_place = True
+        self._has_memory = memory
+
+    def guarded(self, *lines: str) -> None:
+        self.add(
+            "try:",
+            *("    " + line for line in lines),
+            "except ConversionError as error:",
+            f"    raise bad_value({self.where}, {self.name('slot', self.slot)}, None, error) from error",
+        )
+
+    def range(self, step: int) -> str:
+        self.add(
+            f"o = {self.core(0, 'I')}",
+            f"n = {self.core(1, 'I')}" + (f" * {step}" if step != 1 else ""),
+            "if o + n > size:",
+            "    raise SegmentationFault(o, n, size)",
+        )
+        return "window.view[o : o + n]"
+
+    def view(self, format: str) -> None:
+        if self._has_memory:
+            self.add(f"{self.value} = memory._elements(o, n, {format!r})")
+        else:
+            cast = f".cast({format!r})" if format != "B" else ""
+            self.add(
+                f"{self.value} = root[o : o + n]{cast}",
+                "if views is not None:",
+                f"    views.add({self.value})",
+            )
 
 
 def store_values(source: Source, slots: Sequence[Slot], names: Sequence[str], where: str, frame: str) -> None:
     """Add the lines that turn Python values into core values."""
-    references: list[tuple[Slot, str]] = []
+    references: list[str] = []
     for slot, name in zip(slots, names, strict=True):
-        type_: Any = slot.type  # its code says which class it is of, and so what attributes it has
-        code = type_.code
-        here = source.name("slot", slot)
-        if code in ("int", "duration"):
-            format: str = type_.format
-            view = WIDENED.get(format, format)
-            if type_.size < 4:
-                lines = [
-                    f"narrow = {name} if type({name}) is int else index({name})",
-                    f"if not {type_.low} <= narrow <= {type_.high}:",
-                    "    raise OverflowError",
-                    f"{frame}.{item(slot.index, view)} = narrow",
-                ]
-            else:
-                lines = [f"{frame}.{item(slot.index, view)} = {name}"]
-            guarded(source, lines, where, here, name)
-        elif code == "float":
-            pack = source.name("pack", type_.layout.pack_into)
-            guarded(
-                source, [f"{pack}({frame}.raw, {slot.index * _wasmtime.RAW_SIZE}, {name})"], where, here, name
-            )
-        elif code == "bool":
-            check = source.name("check", type_.check)
-            guarded(
-                source,
-                [f"{frame}.{item(slot.index, 'I')} = {name} if {name} is True else {check}({name})"],
-                where,
-                here,
-                name,
-            )
-        elif code == "enum":
-            number = source.name("number", type_.number)
-            format = type_.base.format
-            view = WIDENED.get(format, format)
-            guarded(source, [f"{frame}.{item(slot.index, view)} = {number}({name})"], where, here, name)
-        elif code == "externref":
-            references.append((slot, name))
-        else:
-            store = source.name("store", type_.store_value)
-            passing = "memory.failed" if frame == "s" else ""
-            guarded(source, [f"words = {store}(memory, {name})"], where, here, name, passing)
-            source.add(f"put_words({frame}, {where}, {here}, words)", "del words")  # they may be views
+        place = Stored(source, slot, name, where, frame)
+        slot.type.write_store(place)
+        if place.deferred:
+            references.append(name)
     if references:
         # Made last and together, by whoever called this: a raw reference is no root.
-        source.add(f"references = ({''.join(f'{name}, ' for _, name in references)})")
+        source.add(f"references = ({''.join(f'{name}, ' for name in references)})")
 
 
 def guarded(
@@ -115,24 +174,17 @@ def guarded(
     )
 
 
-def _reads_memory(slot: Slot) -> bool:
-    return slot.type.code in ("string", "bytes", "array")
-
-
-def _uses_call_memory(slot: Slot) -> bool:
-    return slot.type.code in ("pointer", "pointer?", "list", "cstring", "caller", "")
-
-
 def render_host(plan: Plan, fixed_memory: bool = False) -> tuple[str, dict[str, Any]]:
     """Write the source of a plan's callback, and the names it refers to."""
     source = Source()
     where = repr(plan.where)
-    reads = any(_reads_memory(slot) for slot in plan.params)
-    caller_slots = [slot for slot in plan.params if slot.type.code == "caller"]
-    memory = any(_uses_call_memory(slot) for slot in (*plan.params, *plan.results))
-    references = any(slot.type.code == "externref" for slot in (*plan.params, *plan.results))
+    reads = any(slot.type.facts.in_place for slot in plan.params)
+    memory = any(slot.type.facts.memory for slot in (*plan.params, *plan.results))
+    references = any(slot.type.facts.reference for slot in (*plan.params, *plan.results))
+    callers = _variables(plan, "caller")
+    shown = _variables(plan, "view")
     # Where a CallMemory exists it keeps account of the views; where none does, the generated code does so itself.
-    views = [] if memory else [slot for slot in plan.params if slot.type.code in ("bytes", "array")]
+    views = bool(shown) and not memory
 
     source.add("def trampoline(env, caller, stack, count):", "    try:")
     source.depth = 2
@@ -164,13 +216,7 @@ def render_host(plan: Plan, fixed_memory: bool = False) -> tuple[str, dict[str, 
             f"memory._found = {reads}",
             "memory._views = None",
         )
-    source.add(
-        *(
-            f"p{position} = None"
-            for position, slot in enumerate(plan.params)
-            if slot.type.code in ("bytes", "array", "caller")
-        )
-    )
+    source.add(*(f"{name} = None" for name in (*shown, *callers)))
     if views:
         # What Views does, without the cost of its calls, but for a memory that can move.
         source.add(
@@ -185,17 +231,17 @@ def render_host(plan: Plan, fixed_memory: bool = False) -> tuple[str, dict[str, 
             "    root = memoryview(array).cast('B')",
             "    array = None",
         )
-    cleanup = bool(memory or views or caller_slots)
+    cleanup = bool(memory or views or callers)
     if cleanup:
         source.add("try:")
         source.depth += 1
     users = False
     for position, slot in enumerate(plan.params):
-        if users and _reads_memory(slot):
+        if users and slot.type.facts.in_place:
             # Code of the user's has run since the memory was looked at: it may have let the guest grow it.
             source.add("window = locator.locate(f)", "size = window.size")
-        _load_param(source, position, slot, where, memory)
-        users = users or slot.type.code == ""
+        slot.type.write_load(Parameter(source, slot, f"p{position}", where, memory))
+        users = users or not slot.type.facts.known
     arguments = ", ".join(f"p{position}" for position in range(len(plan.params)))
     if plan.optional:
         source.add("try:", f"    result = env[0]({arguments})", "except BaseException as error:")
@@ -230,7 +276,7 @@ def render_host(plan: Plan, fixed_memory: bool = False) -> tuple[str, dict[str, 
             *("    " + line for line in _ending(plan, memory, views, where, True)),
             "    raise",
         )
-    returned = [slot for slot in plan.results if slot.type.code == "externref"]
+    returned = [slot for slot in plan.results if slot.type.facts.reference]
     if returned:
         # The last thing that is done, since a raw reference is no root.
         source.add("if references is not None:", "    raws = hold_raws(context, references)")
@@ -258,24 +304,29 @@ def render_host(plan: Plan, fixed_memory: bool = False) -> tuple[str, dict[str, 
     return source.text, source.names
 
 
-def _ending(plan: Plan, memory: bool, views: list[Slot], where: str, raised: bool) -> list[str]:
+def _variables(plan: Plan, fact: str) -> list[str]:
+    """The variables of the parameters whose guest types have a fact."""
+    return [f"p{at}" for at, slot in enumerate(plan.params) if getattr(slot.type.facts, fact)]
+
+
+def _ending(plan: Plan, memory: bool, views: bool, where: str, raised: bool) -> list[str]:
     """Lines that end what a call handed out.
 
     First what ends it for good, which no signal can come in between, since nothing is called; then the views, and again
     if a signal does come in between.
     """
-    callers = [f"p{at}" for at, slot in enumerate(plan.params) if slot.type.code == "caller"]
+    callers = _variables(plan, "caller")
     lines: list[str] = []
     if memory:
         lines.append("memory._frame = None")
     for name in callers:
         lines += [f"if {name} is not None:", f"    {name}._make = None"]
-    handed = [f"p{at}" for at, slot in enumerate(plan.params) if slot.type.code in ("bytes", "array")]
+    handed = _variables(plan, "view")
     if not raised and plan.results:  # what was returned may show memory
         handed.append("result")
         handed += [f"r{at}" for at in range(len(plan.results)) if plan.is_tuple]
         handed += ["words"] if memory else []
-    shown_here = [f"p{at}" for at, slot in enumerate(plan.params) if slot.type.code in ("bytes", "array")]
+    shown_here = _variables(plan, "view")
     if views and raised:
         lines.append(f"end_plain(({', '.join(shown_here)},), root, views)")
     elif views:
@@ -312,82 +363,9 @@ def _root_params(source: Source, plan: Plan) -> None:
     A raw reference is no root: whatever is made can run Python's collector, which can run a finalizer, which can let
     the guest's collector take what the reference is to.
     """
-    raws = [f"f.{item(slot.index, 'I')}" for slot in plan.params if slot.type.code == "externref"]
+    raws = [f"f.{item(slot.index, 'I')}" for slot in plan.params if slot.type.facts.reference]
     if raws:
         source.add(f"rooted = root_all(context, ({', '.join(raws)},))")
-
-
-def _load_param(source: Source, position: int, slot: Slot, where: str, memory: bool) -> None:
-    """Add the lines that turn a parameter's core values into its Python value."""
-    type_: Any = slot.type  # its code says which class it is of, and so what attributes it has
-    code, name = type_.code, f"p{position}"
-    if code in ("int", "float"):
-        source.add(f"{name} = f.{item(slot.index, type_.format)}")
-    elif code == "bool":
-        source.add(f"{name} = f.{item(slot.index, 'I')} != 0")
-    elif code == "duration":
-        source.add(f"{name} = Duration(f.{item(slot.index, 'q')})")
-    elif code == "enum":
-        _load_guarded(
-            source,
-            f"{name} = {source.name('member', type_.member)}(f.{item(slot.index, type_.base.format)})",
-            where,
-            slot,
-        )
-    elif code == "pointer":
-        # What Pointer(memory, offset, type) does, without the cost of its call.
-        source.add(
-            f"{name} = new(Pointer)",
-            f"{name}.memory = memory",
-            f"{name}.offset = f.{item(slot.index, 'I')}",
-            f"{name}.type = {source.name('type', type_.element)}",
-        )
-    elif code == "externref":
-        source.add(f"{name} = rooted.pop()")
-    elif code == "caller":
-        source.add(f"{name} = Caller(memory, partial(raw_caller, memory))")
-    elif code in ("string", "bytes", "array"):
-        step = type_.step if code != "string" else 1
-        source.add(
-            f"o = f.{item(slot.index, 'I')}",
-            f"n = f.{item(slot.index + 1, 'I')}" + (f" * {step}" if step != 1 else ""),
-            "if o + n > size:",
-            "    raise SegmentationFault(o, n, size)",
-        )
-        if code == "string":
-            policy = "" if type_.errors == "strict" else f", {type_.errors!r}"
-            source.add(
-                "try:",
-                f"    {name} = str(window.view[o : o + n], 'utf-8'{policy})",
-                "except UnicodeDecodeError as error:",
-                "    raise invalid_string(o, window.view[o : o + n], error) from None",
-            )
-        else:
-            cast = f".cast({type_.format!r})" if type_.format != "B" else ""
-            source.add(
-                f"{name} = memory._elements(o, n, {type_.format!r})"
-                if memory
-                else f"{name} = root[o : o + n]{cast}"
-            )
-            if not memory:
-                source.add("if views is not None:", f"    views.add({name})")
-    else:
-        _load_guarded(
-            source,
-            f"{name} = {source.name('load', type_.load_value)}(memory, {words(slot, 'f')})",
-            where,
-            slot,
-        )
-
-
-def _load_guarded(source: Source, line: str, where: str, slot: Slot) -> None:
-    here = source.name("slot", slot)
-    source.add(
-        "try:",
-        "    " + line,
-        "except ConversionError as error:",
-        f"    raise bad_value({where}, {here}, None, error) from error",
-    )
 
 
 def _store_results(source: Source, plan: Plan, frame: str) -> None:
@@ -419,10 +397,7 @@ def render_guest(plan: Plan, native_guard: bool = False) -> tuple[str, dict[str,
     """
     source = Source()
     names = [f"p{position}" for position in range(len(plan.params))]
-    memory = any(
-        slot.type.code not in ("int", "float", "bool", "duration", "enum", "externref")
-        for slot in (*plan.params, *plan.results)
-    )
+    memory = any(slot.type.facts.memory or slot.type.facts.in_place for slot in (*plan.params, *plan.results))
     source.add(f"def call({', '.join(names)}):")
     source.depth = 1
     source.add("try:", "    s = pool.pop()", "except IndexError:", "    s = new_slots()")
@@ -430,8 +405,8 @@ def render_guest(plan: Plan, native_guard: bool = False) -> tuple[str, dict[str,
         source.add("context_of()", "memory = new_memory()", "try:")
         source.depth += 1
     store_values(source, plan.params, names, "WHERE", "s")
-    passed = [slot for slot in plan.params if slot.type.code == "externref"]
-    returned = [item(slot.index, "I") for slot in plan.results if slot.type.code == "externref"]
+    passed = [slot for slot in plan.params if slot.type.facts.reference]
+    returned = [item(slot.index, "I") for slot in plan.results if slot.type.facts.reference]
     if passed:
         source.add("passed = None")
     if native_guard:
@@ -491,7 +466,9 @@ def render_guest(plan: Plan, native_guard: bool = False) -> tuple[str, dict[str,
     if plan.optional:
         source.add(f"number = s.{item(plan.errno_index, 'i')}", "if number:", "    raise ErrnoError(number)")
     for position, slot in enumerate(plan.results):
-        _load_result(source, position, slot)
+        place = Place(source, slot, f"r{position}", "WHERE", "s")
+        place.memory = "memory" if memory else "None"
+        slot.type.write_load(place)
     if memory:
         source.depth -= 1
         source.add("except BaseException as error:", "    memory.free(error)", "    raise", "memory.free()")
@@ -503,17 +480,3 @@ def render_guest(plan: Plan, native_guard: bool = False) -> tuple[str, dict[str,
         else f"return {results[0] if results else ('()' if plan.is_tuple else 'None')}"
     )
     return source.text, source.names
-
-
-def _load_result(source: Source, position: int, slot: Slot) -> None:
-    type_: Any = slot.type  # its code says which class it is of, and so what attributes it has
-    code, name = type_.code, f"r{position}"
-    if code in ("int", "float"):
-        source.add(f"{name} = s.{item(slot.index, type_.format)}")
-    elif code == "bool":
-        source.add(f"{name} = s.{item(slot.index, 'I')} != 0")
-    elif code == "externref":
-        source.add(f"{name} = rooted.pop()")
-    else:
-        memory = "None" if code in ("duration", "enum") else "memory"
-        source.add(f"{name} = {source.name('load', type_.load_value)}({memory}, {words(slot, 's')})")
