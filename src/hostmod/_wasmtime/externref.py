@@ -11,7 +11,6 @@ that goes can have a `__del__` that does. So the finalizer only notes what is to
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import sys
 from collections import deque
@@ -46,8 +45,9 @@ def drop() -> None:
         return
     here.dropping = True
     try:
-        with contextlib.suppress(IndexError):  # another thread was faster
-            any(map(_free, starmap(dropped.popleft, repeat((), len(dropped)))))
+        any(map(_free, starmap(dropped.popleft, repeat((), len(dropped)))))
+    except IndexError:
+        pass  # another thread was faster
     finally:
         here.dropping = False
 

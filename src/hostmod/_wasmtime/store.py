@@ -63,7 +63,8 @@ class Keeper:
     def __del__(self, delete: Callable[[Any], None] = ffi.wasmtime_store_delete) -> None:
         if self.pointer is not None and not sys.is_finalizing():
             delete(self.pointer)
-            externref.drop()
+            if externref.dropped:
+                externref.drop()
 
 
 _NOBODY = (0,)
@@ -426,7 +427,8 @@ def close(store: wasmtime.Store, is_finalizing: Callable[[], bool] = sys.is_fina
 def _let_go(store: wasmtime.Store) -> None:
     """Let go of what a closed store kept, and of what its guests referred to."""
     store.__dict__.pop("_hostmod_kept", None)
-    externref.drop()
+    if externref.dropped:
+        externref.drop()
 
 
 original_close = wasmtime.Store.close
