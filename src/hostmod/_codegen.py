@@ -17,14 +17,14 @@ LONGEST_KEPT = 16_384
 
 _numbers = count(1)
 
-_kept: dict[tuple[str, str], _Source] = {}
+_kept: dict[tuple[str, str], _Compiled] = {}
 """What was compiled, the oldest first, by what it is and its text. Functions hold their own: nothing here is needed."""
 
 _gone: deque[str] = deque()
 """Names of sources that no function is made of any more, and that are not kept."""
 
 
-class _Source:
+class _Compiled:
     """Compiled source. Its functions hold it, so that its end says when its lines can leave `linecache`.
 
     It takes nothing out of `linecache` itself: finalizers run at any time, so also while `linecache.checkcache`, which
@@ -61,14 +61,14 @@ def compile_source(text: str, names: dict[str, Any], what: str) -> dict[str, Any
     return names
 
 
-def _compiled(text: str, what: str) -> _Source:
+def _compiled(text: str, what: str) -> _Compiled:
     with contextlib.suppress(IndexError):  # it is empty, or another thread was faster
         while True:
             linecache.cache.pop(_gone.popleft(), None)
     shown = what.replace("\0", "\\0")  # a guest may import any name; Python compiles no file of such a one
     filename = f"<hostmod {shown} {next(_numbers)}>"
     linecache.cache[filename] = (len(text), None, text.splitlines(True), filename)
-    source = _Source(filename, compile(text, filename, "exec"))
+    source = _Compiled(filename, compile(text, filename, "exec"))
     if len(text) <= LONGEST_KEPT:
         _kept[what, text] = source  # two threads may compile the same text at once: either's serves
         for oldest in list(_kept)[: max(0, len(_kept) - KEPT)]:

@@ -20,7 +20,7 @@ import wasmtime
 
 from hostmod.checks import check
 from hostmod.cli import show
-from hostmod.cli.execute import Plan, execute
+from hostmod.cli.execute import INTERRUPTED, RunOptions, execute
 from hostmod.cli.specs import Spec
 from hostmod.cli.version import version_text
 from hostmod.errors import GuestFileError, HostmodError, LinkError
@@ -35,9 +35,6 @@ T = TypeVar("T")
 
 SETTINGS = Settings(interruptible=True)
 """One set for all commands, so that what one of them compiled serves the others."""
-
-INTERRUPTED = 130
-"""What a shell shows for a program that SIGINT ended: 128 + 2."""
 
 
 class _Options:
@@ -264,7 +261,7 @@ def run_command(guest: str, no_cache: bool, hosts: tuple[str, ...], **options: A
     """
     specs = [Spec(text) for text in hosts]
     engine, module = _load(guest, no_cache)
-    return execute(Plan(guest=guest, module=module, engine=engine, specs=specs, **options))
+    return execute(RunOptions(guest=guest, module=module, engine=engine, specs=specs, **options))
 
 
 @cli.command("inspect")

@@ -36,7 +36,7 @@ INTERRUPTED = 130
 
 
 @dataclass(slots=True)
-class Plan:
+class RunOptions:
     """What is to be run, as the command line says."""
 
     guest: str
@@ -108,33 +108,33 @@ def _check_directory(host: str, option: str) -> None:
         raise click.BadParameter(f"{host}: no such directory", param_hint=option)
 
 
-def execute(plan: Plan) -> int:
+def execute(options: RunOptions) -> int:
     """Run it, and return the exit code."""
     decorators: list[Decorator] = []
     measured: Profile | None = None
     with contextlib.ExitStack() as stack:
-        if plan.trace is not None:
-            decorators.append(stack.enter_context(trace(None if plan.trace == "-" else plan.trace)))
-        if plan.profile is not None:
+        if options.trace is not None:
+            decorators.append(stack.enter_context(trace(None if options.trace == "-" else options.trace)))
+        if options.profile is not None:
             measured = profile()
             decorators.append(measured)
             # Opened first: what cannot be written is not to be found out after a long run.
-            timeline = stack.enter_context(Path(plan.profile).open("w", encoding="utf-8"))
+            timeline = stack.enter_context(Path(options.profile).open("w", encoding="utf-8"))
             stack.callback(_report, measured, timeline)
         hosts: list[HostModule | FunctionModule] = []
-        for spec in plan.specs:
+        for spec in options.specs:
             made = _decorated(spec, decorators)
             if isinstance(made, HostModule):
                 stack.enter_context(made)
             hosts.append(made)
-        store = wasmtime.Store(plan.engine)
+        store = wasmtime.Store(options.engine)
         store.set_epoch_deadline(1)
-        linker = wasmtime.Linker(plan.engine)
-        served = _wasi(plan, hosts, store, linker, decorators, stack)
-        with _interruptible(plan.engine) as interrupted:
+        linker = wasmtime.Linker(options.engine)
+        served = _wasi(options, hosts, store, linker, decorators, stack)
+        with _interruptible(options.engine) as interrupted:
             try:
-                with instantiate(plan.module, *served, store=store, linker=linker) as guest:
-                    return _run(plan, guest)
+                with instantiate(options.module, *served, store=store, linker=linker) as guest:
+                    return _run(options, guest)
             except wasmtime.ExitTrap as error:
                 return error.code
             except KeyboardInterrupt:
@@ -165,7 +165,7 @@ def _decorated(spec: Spec, decorators: list[Decorator]) -> HostModule | Function
 
 
 def _wasi(
-    plan: Plan,
+    options: RunOptions,
     hosts: list[HostModule | FunctionModule],
     store: wasmtime.Store,
     linker: wasmtime.Linker,
@@ -174,44 +174,44 @@ def _wasi(
 ) -> list[HostModule | FunctionModule]:
     """Serve WASI to a guest that imports it, unless one of the hosts does."""
     named = {name_of(host) for host in hosts}
-    wanted = {each.module for each in plan.module.imports} & set(WASI) - named
+    wanted = {each.module for each in options.module.imports} & set(WASI) - named
     if not wanted:
         return hosts
-    plan.check_places()
-    if plan.wasi == "builtin":
-        if plan.mem_dirs:
+    options.check_places()
+    if options.wasi == "builtin":
+        if options.mem_dirs:
             raise click.UsageError("--mem-dir needs hostmod's own WASI; leave out --wasi builtin")
         config = wasmtime.WasiConfig()
-        config.argv = plan.argv
-        config.env = plan.environment.items()
+        config.argv = options.argv
+        config.env = options.environment.items()
         config.inherit_stdin()
         config.inherit_stdout()
         config.inherit_stderr()
-        for host, guest, read_only in plan.mounts:
+        for host, guest, read_only in options.mounts:
             config.preopen_dir(host, guest, not read_only)
         store.set_wasi(config)
         linker.define_wasi()
         return hosts
-    made = _python_wasi(plan, decorators)
+    made = _python_wasi(options, decorators)
     stack.enter_context(made)
     return [*hosts, made]
 
 
-def _python_wasi(plan: Plan, decorators: list[Decorator]) -> HostModule:
+def _python_wasi(options: RunOptions, decorators: list[Decorator]) -> HostModule:
     from hostmod.wasi import MemoryFS, ReadOnly, Wasi, WasiError
 
     preopens: dict[str, Any] = {}
-    for host, guest, read_only in plan.mounts:
+    for host, guest, read_only in options.mounts:
         preopens[guest] = ReadOnly(host) if read_only else host
-    for copied, guest in plan.copies:
+    for copied, guest in options.copies:
         try:
             preopens[guest] = MemoryFS() if copied is None else MemoryFS.copy_of(copied)
         except WasiError:
             raise click.BadParameter(f"{copied}: more than 64 MiB", param_hint="--mem-dir") from None
     cls: Any = decorate(Wasi, *decorators) if decorators else Wasi
     made: HostModule = cls(
-        args=plan.argv,
-        env=plan.environment,
+        args=options.argv,
+        env=options.environment,
         stdin=_bytes_of(sys.stdin),
         stdout=_bytes_of(sys.stdout),
         stderr=_bytes_of(sys.stderr),
@@ -225,22 +225,22 @@ def _bytes_of(stream: TextIO | None) -> BinaryIO | None:
     return None if stream is None else stream.buffer
 
 
-def _run(plan: Plan, guest: Guest) -> int:
-    if plan.invoke is not None:
-        if plan.invoke != "_initialize" and "_initialize" in _functions(guest):
+def _run(options: RunOptions, guest: Guest) -> int:
+    if options.invoke is not None:
+        if options.invoke != "_initialize" and "_initialize" in _functions(guest):
             guest.exports["_initialize"]()
-        return _invoke(plan, guest)
+        return _invoke(options, guest)
     known = _functions(guest)
     if "_start" not in known:
         if not known:
             return 0  # its start function, if it has one, has run
         raise click.UsageError(
-            f"{plan.guest} exports no _start; name a function with --invoke: {', '.join(known)}"
+            f"{options.guest} exports no _start; name a function with --invoke: {', '.join(known)}"
         )
     start = interface_of(guest.module).exports["_start"]
     if start.core_types[0]:
         raise click.UsageError(
-            f"{plan.guest}: _start{spell_type(start)} takes arguments; write --invoke _start"
+            f"{options.guest}: _start{spell_type(start)} takes arguments; write --invoke _start"
         )
     runner = getattr(guest, "run", None)
     if runner is not None:
@@ -254,25 +254,25 @@ def _functions(guest: Guest) -> list[str]:
     return [name for name, each in interface_of(guest.module).exports.items() if each.kind == "func"]
 
 
-def _invoke(plan: Plan, guest: Guest) -> int:
-    name = plan.invoke or ""
+def _invoke(options: RunOptions, guest: Guest) -> int:
+    name = options.invoke or ""
     interface = interface_of(guest.module)
     if not interface.exports_function(name):
         raise click.BadParameter(
-            f"{plan.guest} exports no function {name!r}; it exports {', '.join(_functions(guest)) or 'none'}",
+            f"{options.guest} exports no function {name!r}; it exports {', '.join(_functions(guest)) or 'none'}",
             param_hint="--invoke",
         )
     export = interface.exports[name]
     wanted, _ = export.core_types
     spelled = f"{name}{spell_type(export)}"
-    if len(wanted) != len(plan.arguments):
+    if len(wanted) != len(options.arguments):
         raise click.UsageError(
             f"{spelled} takes {len(wanted)} argument{'' if len(wanted) == 1 else 's'}, "
-            f"{len(plan.arguments)} given"
+            f"{len(options.arguments)} given"
         )
     values = [
         parse_argument(text, core, f"argument {index + 1} of {spelled}")
-        for index, (text, core) in enumerate(zip(plan.arguments, wanted, strict=True))
+        for index, (text, core) in enumerate(zip(options.arguments, wanted, strict=True))
     ]
     result = guest.exports[name](*values)
     for each in result if isinstance(result, tuple) else () if result is None else (result,):

@@ -13,7 +13,7 @@ WORD = {"i32": "I", "i64": "Q", "f32": "f", "f64": "d"}
 _WIDTH = {"b": 1, "B": 1, "h": 2, "H": 2, "i": 4, "I": 4, "f": 4, "q": 8, "Q": 8, "d": 8}
 
 
-class Source:
+class Lines:
     """Lines of generated code, and the objects that they name."""
 
     def __init__(self) -> None:
@@ -50,7 +50,7 @@ def words(slot: Slot, frame: str) -> str:
 class Place:
     """The place of one slot's value in generated code: the `Code` that its guest type writes with."""
 
-    def __init__(self, source: Source, slot: Slot, value: str, where: str, frame: str) -> None:
+    def __init__(self, source: Lines, slot: Slot, value: str, where: str, frame: str) -> None:
         self.source = source
         self.slot = slot
         self.value = value
@@ -94,7 +94,7 @@ class Place:
 class Stored(Place):
     """A value that becomes core values: what a host function returned, or an argument of a guest's export."""
 
-    def __init__(self, source: Source, slot: Slot, value: str, where: str, frame: str) -> None:
+    def __init__(self, source: Lines, slot: Slot, value: str, where: str, frame: str) -> None:
         super().__init__(source, slot, value, where, frame)
         self._slot_name = source.name("slot", slot)
 
@@ -114,7 +114,7 @@ class Stored(Place):
 class Parameter(Place):
     """A host function's parameter, made from core values."""
 
-    def __init__(self, source: Source, slot: Slot, value: str, where: str, memory: bool) -> None:
+    def __init__(self, source: Lines, slot: Slot, value: str, where: str, memory: bool) -> None:
         super().__init__(source, slot, value, where, "f")
         self.in_place = True
         self._has_memory = memory
@@ -148,7 +148,7 @@ class Parameter(Place):
             )
 
 
-def store_values(source: Source, slots: Sequence[Slot], names: Sequence[str], where: str, frame: str) -> None:
+def store_values(source: Lines, slots: Sequence[Slot], names: Sequence[str], where: str, frame: str) -> None:
     """Add the lines that turn Python values into core values."""
     references: list[str] = []
     for slot, name in zip(slots, names, strict=True):
@@ -162,7 +162,7 @@ def store_values(source: Source, slots: Sequence[Slot], names: Sequence[str], wh
 
 
 def guarded(
-    source: Source, lines: Sequence[str], where: str, slot: str, value: str, passing: str = ""
+    source: Lines, lines: Sequence[str], where: str, slot: str, value: str, passing: str = ""
 ) -> None:
     """Add lines whose errors are about a value; all but the one that `passing` names, if it does."""
     source.add(
@@ -176,7 +176,7 @@ def guarded(
 
 def render_host(plan: Plan, fixed_memory: bool = False) -> tuple[str, dict[str, Any]]:
     """Write the source of a plan's callback, and the names it refers to."""
-    source = Source()
+    source = Lines()
     where = repr(plan.where)
     reads = any(slot.type.facts.in_place for slot in plan.params)
     memory = any(slot.type.facts.memory for slot in (*plan.params, *plan.results))
@@ -357,7 +357,7 @@ def _ending(plan: Plan, memory: bool, views: bool, where: str, raised: bool) -> 
     return lines
 
 
-def _root_params(source: Source, plan: Plan) -> None:
+def _root_params(source: Lines, plan: Plan) -> None:
     """Add the lines that root the references among the parameters, before any other object is made.
 
     A raw reference is no root: whatever is made can run Python's collector, which can run a finalizer, which can let
@@ -368,7 +368,7 @@ def _root_params(source: Source, plan: Plan) -> None:
         source.add(f"rooted = root_all(context, ({', '.join(raws)},))")
 
 
-def _store_results(source: Source, plan: Plan, frame: str) -> None:
+def _store_results(source: Lines, plan: Plan, frame: str) -> None:
     """Add the lines that check what a function returned and store it."""
     where = repr(plan.where)
     if not plan.results:
@@ -395,7 +395,7 @@ def render_guest(plan: Plan, native_guard: bool = False) -> tuple[str, dict[str,
     The source is the same for all exports of one form: what differs is among the names, `WHERE` for one.
     `native_guard` says that stores are guarded by the C backend's guards, which are left by letting an `Entered` go.
     """
-    source = Source()
+    source = Lines()
     names = [f"p{position}" for position in range(len(plan.params))]
     memory = any(slot.type.facts.memory or slot.type.facts.in_place for slot in (*plan.params, *plan.results))
     source.add(f"def call({', '.join(names)}):")

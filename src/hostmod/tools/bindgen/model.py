@@ -232,11 +232,6 @@ class Names:
         return name
 
 
-def size_text(type_: Type) -> str:
-    """Say how large a type is."""
-    return f"{type_.size} byte{'' if type_.size == 1 else 's'}, aligned to {type_.align}"
-
-
 def comment(text: str, prefix: str) -> list[str]:
     """Make lines of a line comment."""
     return [f"{prefix} {line}".rstrip() for line in text.splitlines()]
