@@ -887,3 +887,20 @@ def test_no_view_shows_where_a_memory_was_before_it_moved() -> None:
         "nested",
     ]
     assert run_apart(MOVES, *ways) == "".join(f"{way} fine\n" for way in ways)
+
+
+@moves
+def test_a_closed_guest_says_so_though_a_view_of_memory_that_moves_is_in_use() -> None:
+    config = wasmtime.Config()
+    config.memory_reservation = 0
+    config.memory_guard_size = 0
+    text = '(module (memory (export "memory") 1 9) (func (export "run")))'
+    guest = hostmod.instantiate(text, engine=wasmtime.Engine(config))
+    run = guest.exports.run
+    kept = guest.memory.view(0, 8)[2:4]
+    with pytest.raises(hostmod.ViewEscapedError):
+        run()
+    guest.close()
+    with pytest.raises(hostmod.StaleMemoryError, match="its store is closed"):
+        run()
+    kept.release()

@@ -1217,3 +1217,41 @@ def test_what_is_left_of_a_closed_guest_says_that_it_is_closed() -> None:
     with pytest.raises(StaleMemoryError, match="closed"):
         unused.memory  # noqa: B018  # asked for what it raises
     assert hostmod.instantiate('(module (memory (export "memory") 1))').memory != memory
+
+
+def test_views_that_are_taken_while_the_first_is_made_end_with_their_call() -> None:
+    program = """
+    import sys
+    import hostmod
+    from hostmod import HostModule, function
+    from hostmod.types import Caller, Int32
+    from wat import passing
+
+    taken = []
+
+    class Host(HostModule, name="host"):
+        @function
+        def f(self, caller: Caller) -> Int32:
+            memory = caller.memory
+
+            def profiled(frame, event, argument):
+                if event == "call" and frame.f_code.co_name == "_look" and not taken:
+                    taken.append(memory.view(64, 8))
+
+            sys.setprofile(profiled)
+            view = memory.view(128, 4)
+            sys.setprofile(None)
+            taken.append(view)
+            return len(view)
+
+    with hostmod.instantiate(passing(Host), Host()) as guest:
+        assert guest.exports.f() == 4
+        for view in taken:
+            try:
+                view.nbytes
+            except ValueError:
+                continue
+            print("a view outlived its call")
+    print("done")
+    """
+    assert run_apart(program) == "done\n"

@@ -990,7 +990,7 @@ static bool guard_enter(Guard *self, PyObject *where, bool runs) {
     if (runs) {
         self->entries++;
         bool fine = showing == NULL || end_showing(self->context, where);
-        if (fine && self->moving != NULL && PySet_GET_SIZE(self->moving) > 0) {
+        if (fine && self->context != 0 && self->moving != NULL && PySet_GET_SIZE(self->moving) > 0) {
             PyObject *ended = ask(END_MOVING, "(OO)", self->moving, where);
             fine = ended != NULL;
             Py_XDECREF(ended);

@@ -157,7 +157,7 @@ def enter(guard: Guard, where: str) -> tuple[int, bool]:
     first = _claim(guard, me, where)
     guard.entries += 1
     here.used = used - 1  # no call's any more: see CallMemory
-    if guard.moving:
+    if guard.moving and guard.context:  # of a closed store, its caller says that it is closed
         try:
             end_moving(guard.moving, where)
         except BaseException:
@@ -215,7 +215,10 @@ class Claim:
     used: int
 
     def __del__(self) -> None:
-        guard = self.guard
+        try:
+            guard = self.guard
+        except AttributeError:  # a signal's exception came before it was set
+            return
         if guard is not None:
             # Without a call: what a signal's handler raised here would be lost, and the store stay claimed.
             here.used = self.used

@@ -48,6 +48,10 @@ _NOWHERE = ctypes.addressof(_nothing)
 """The address of a memory of no bytes."""
 
 
+ROUNDS = 100
+"""How often something is tried again because the guest has run meanwhile, and its memory may have moved."""
+
+
 class Window:
     """A memory of a store at its present size, as hostmod itself reads and writes it.
 
@@ -112,7 +116,7 @@ def window_on(guard: Any, key: bytes) -> Window:
     known: Window | None = guard.windows.get(key)
     if known is None:
         known = guard.windows[key] = Window(guard, key, _moves(context, address))
-    while True:
+    for _ in range(ROUNDS):
         size = int(capi.memory_data_size(context, address))
         if known.size == size:
             return known
@@ -124,6 +128,7 @@ def window_on(guard: Any, key: bytes) -> Window:
         # From here on it ends when the memory can move. Before that, Python code may have run and moved it.
         if (capi.memory_data(context, address) or 0) != base:
             known.end()
+    raise nested()
 
 
 def _moves(context: int, address: Any) -> bool:
@@ -155,18 +160,16 @@ def nested() -> StoreBusyError:
 
 
 class Views:
-    """The views of a memory that one call has handed out, or one use outside of calls."""
+    """The views of a memory that one call has handed out, until its guest runs again."""
 
-    __slots__ = ("__weakref__", "_alive", "_before", "_guard", "_handed", "root")
+    __slots__ = ("__weakref__", "_alive", "_guard", "_handed", "root")
 
-    def __init__(self, window: Window, before: Views | None = None) -> None:
-        """Make the views of a window; `before` are those of the same call that ended when its guest ran again."""
-        self._before = before
+    def __init__(self, window: Window) -> None:
         self._handed: list[weakref.ref[memoryview]] = []
         self._guard = window.guard
         self._alive: Callable[[], Any] = _nothing_alive
         self.root: memoryview | None = None
-        while True:
+        for _ in range(ROUNDS):
             if window.size < 0:
                 # The guest has run, in a signal's handler for one, before these were among what has to end first.
                 window = window_on(self._guard, window.key)
@@ -175,6 +178,7 @@ class Views:
                 if not window.moves or window.size >= 0:
                     return
             self.end()
+        raise nested()
 
     def _look(self, window: Window) -> None:
         array = window.export()
@@ -183,16 +187,15 @@ class Views:
         if window.moves:
             self._guard.moving.add(self)
 
-    @property
-    def ended(self) -> bool:
-        """Whether no more can be handed out."""
-        return self.root is None
-
-    def view(self, start: int, stop: int, format: str = "B") -> memoryview:
-        """Hand out a view; the range was checked, and the views have not `ended`."""
+    def view(self, start: int, stop: int, format: str = "B") -> memoryview | None:
+        """Hand out a view; the range was checked. None if the views have ended."""
         root = self.root
-        assert root is not None  # as the caller has seen
-        view = root[start:stop]
+        if root is None:
+            return None
+        try:
+            view = root[start:stop]
+        except ValueError:  # they have ended just now
+            return None
         if format != "B":
             view = view.cast(format)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]  # a format of memoryview's
         self.add(view)
@@ -220,7 +223,7 @@ class Views:
         if root is not None:
             root.release()  # handed to nobody, so nothing has it but its slices
         del root
-        if self._alive() is not None or (self._before is not None and not self._before.end()):
+        if self._alive() is not None:
             return False
         self._guard.moving.discard(self)
         return True
@@ -261,9 +264,12 @@ class Outside:
 def show(window: Window, start: int, stop: int) -> memoryview | None:
     """Hand out a view outside of calls, which keeps the memory for as long as it lives; the range was checked.
 
-    Returns None if the memory has moved before the view was among what has to end first.
+    Returns None if the window has ended, or the memory has moved before the view was among what has to end first.
     """
-    array = window.export()
+    try:
+        array = window.export()
+    except ValueError:
+        return None
     alive = weakref.ref(array)
     with memoryview(array) as root, root.cast("B") as flat:
         view = flat[start:stop]

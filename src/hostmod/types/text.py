@@ -80,6 +80,8 @@ class StringType(_TextType):
             f"    {code.value} = str({data}, 'utf-8'{policy})",
             "except UnicodeDecodeError as error:",
             f"    raise invalid_string(o, {data}, error) from None",
+            "except (TypeError, ValueError):",  # the memory has moved just now, and what showed it has ended
+            f"    {code.value} = moved_text({self.errors!r}, o, n, f)",
         )
 
     def load_value(self, memory: Memory, words: Sequence[Word]) -> str:

@@ -142,9 +142,10 @@ class Parameter(Place):
         else:
             cast = f".cast({format!r})" if format != "B" else ""
             self.add(
-                f"{self.value} = root[o : o + n]{cast}",
-                "if views is not None:",
-                f"    views.add({self.value})",
+                "if views is None:",
+                f"    {self.value} = root[o : o + n]{cast}",
+                "else:",
+                f"    {self.value} = view_of(f, views, o, o + n, {format!r})",
             )
 
 
@@ -172,6 +173,11 @@ def guarded(
         *((f"    if error is {passing}:", "        raise") if passing else ()),
         f"    raise bad_value({where}, {slot}, {value}, error) from error",
     )
+
+
+_SIZE = ("size = window.size", "if size < 0:", "    window, size = f.adopt_again()")
+"""Lines that ask a window for its size. A window on memory that can move may have ended just now, by Python code that
+let the guest run: it is made again."""
 
 
 def render_host(plan: Plan, fixed_memory: bool = False) -> tuple[str, dict[str, Any]]:
@@ -207,14 +213,14 @@ def render_host(plan: Plan, fixed_memory: bool = False) -> tuple[str, dict[str, 
                 "if key != f.key or window.size != data_size(f.context_argument, f.memory_argument):",
                 "    window = f.adopt(key)",
             )
-        source.add("size = window.size")
+        source.add(*_SIZE)
     if memory:
         source.add(
             "memory = new(CallMemory)",
             "memory._owner = get_ident()",
             "memory._frame = f",
             f"memory._found = {reads}",
-            "memory._views = None",
+            "memory._views = []",
         )
     source.add(*(f"{name} = None" for name in (*shown, *callers)))
     if views:
@@ -222,8 +228,7 @@ def render_host(plan: Plan, fixed_memory: bool = False) -> tuple[str, dict[str, 
         source.add(
             "views = root = None",
             "if window.moves:",
-            "    views = Views(window)",
-            "    root = views.root",
+            "    views = []",
             "else:",
             "    array = window.exporter.from_address(window.base)",
             "    array.keeper = window.keeper",
@@ -239,7 +244,7 @@ def render_host(plan: Plan, fixed_memory: bool = False) -> tuple[str, dict[str, 
     for position, slot in enumerate(plan.params):
         if users and slot.type.facts.in_place:
             # Code of the user's has run since the memory was looked at: it may have let the guest grow it.
-            source.add("window = locator.locate(f)", "size = window.size")
+            source.add("window = locator.locate(f)", *_SIZE)
         slot.type.write_load(Parameter(source, slot, f"p{position}", where, memory))
         users = users or not slot.type.facts.known
     arguments = ", ".join(f"p{position}" for position in range(len(plan.params)))
@@ -341,17 +346,17 @@ def _ending(plan: Plan, memory: bool, views: bool, where: str, raised: bool) -> 
                 "    root.release()",
                 "    if alive() is not None:",
                 f"        raise ViewEscapedError({where})",
-                "elif not views.end():",
+                "elif not end_all(views):",
                 f"    raise ViewEscapedError({where})",
             ]
         if not callers:
             return lines
-    shown = "memory._views" if memory else "None"
+    shown = "memory._views" if memory else "()"
     ended = f"({', '.join(callers)},)" if callers else "()"
     if raised:
         lines.append(f"end_raised({shown}, {ended}, {where})")
     else:
-        conditions = [f"{shown} is not None"] if memory else []
+        conditions = [shown] if memory else []
         conditions += [f"{name}._made is not None" for name in callers]
         lines += [f"if {' or '.join(conditions)}:", f"    end_call({shown}, {ended}, {where}, False)"]
     return lines

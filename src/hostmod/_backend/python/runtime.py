@@ -35,7 +35,7 @@ from hostmod._wasmtime import capi, externref, store, views
 from hostmod._wasmtime import store as stores
 from hostmod._wasmtime.stack import here
 from hostmod._wasmtime.store import uninterruptible_entry
-from hostmod._wasmtime.views import Views, Window, nested
+from hostmod._wasmtime.views import ROUNDS, Views, Window, nested
 from hostmod.errors import (
     ConversionError,
     ErrnoError,
@@ -51,6 +51,7 @@ from hostmod.plan import Plan, Slot
 from hostmod.types.pointer import Pointer
 from hostmod.types.references import Caller
 from hostmod.types.scalar import Duration
+from hostmod.types.text import decode
 
 NOTHING = -1
 OTHER_STORE = -2
@@ -130,9 +131,13 @@ class Frame(Slots):
         self.window: views.Window = _NO_WINDOW
 
     def called_by(self, caller: int) -> None:
-        """Take up another caller than that of the last call."""
-        self.caller = caller
+        """Take up another caller than that of the last call.
+
+        `caller` is set last: where a signal's exception comes in between, the next call does it again.
+        """
+        self.caller = 0
         self.caller_argument = _wasmtime.address_argument(caller)
+        self.caller = caller
 
     def adopt(self, key: bytes) -> views.Window:
         """Take up a memory that is not the one found last, or has another size now, and return the window on it."""
@@ -145,9 +150,21 @@ class Frame(Slots):
         guard = store.guard_at(context)
         window = views.window_on(guard, key[_wasmtime.EXTERN_OF :])
         argument = _wasmtime.address_argument(context)
-        # Without a call in between, so that no signal leaves half of one memory with half of another.
-        self.window, self.key, self.context_argument = window, key, argument
+        # `key` of another memory last: where an exception comes in between, the next call does it again.
+        if key != self.key:
+            self.key = b""
+        self.window, self.context_argument = window, argument
+        self.key = key
         return window
+
+    def adopt_again(self) -> tuple[views.Window, int]:
+        """Return the window on the same memory, which has ended just now, and its size in bytes."""
+        for _ in range(ROUNDS):
+            window = self.adopt(self.key)
+            size = window.size
+            if size >= 0:
+                return window, size
+        raise nested()
 
 
 class Locator:
@@ -216,7 +233,8 @@ class CallMemory(Memory):
 
     `_frame` is the call's, and None after it; `_found` says that this call has looked the memory up. Which memory that
     is cannot change in the middle of a call. Its size can, and its address with the size. `_owner` is the call's
-    thread: in any other, the call may end between two lines of what follows. `_views` is what the call has handed out.
+    thread: in any other, the call may end between two lines of what follows. `_views` is what the call has handed out:
+    one for each time that its guest ran again, or more, since Python code that runs while one is made may make another.
     """
 
     __slots__ = ("_found", "_frame", "_owner", "_views")
@@ -224,7 +242,7 @@ class CallMemory(Memory):
     _found: bool
     _frame: Frame | None
     _owner: int
-    _views: Views | None
+    _views: list[Views]
 
     __reduce_ex__ = not_copied
 
@@ -275,13 +293,16 @@ class CallMemory(Memory):
 
     def _elements(self, offset: int, length: int, format: str, /) -> memoryview:
         end = self.end(offset, length)
-        views = self._views
-        if views is None or views.ended:
+        made = self._views
+        for _ in range(ROUNDS):
+            view = made[-1].view(end - length, end, format) if made else None
+            if view is not None:
+                return view
             window = self._through()
             if window.moves and self._frame is not None and here.used != self._frame.address:
                 raise nested()
-            views = self._views = Views(window, views)
-        return views.view(end - length, end, format)
+            made.append(Views(window))
+        raise nested()
 
 
 class FixedCallMemory(CallMemory):
@@ -302,7 +323,34 @@ def raw_caller(memory: CallMemory) -> Any:
     return _wasmtime.raw_caller(memory._of_call().caller)
 
 
-def end_call(views: Views | None, callers: tuple[Caller | None, ...], where: str, raised: bool) -> None:
+def view_of(frame: Frame, made: list[Views], start: int, stop: int, format: str) -> memoryview:
+    """Hand out a view of memory that can move: of the views of the call, made again if its guest has run again."""
+    for _ in range(ROUNDS):
+        view = made[-1].view(start, stop, format) if made else None
+        if view is not None:
+            return view
+        made.append(Views(frame.window))
+    raise nested()
+
+
+def moved_text(errors: str, offset: int, length: int, frame: Frame) -> str:
+    """Read text of a memory that has moved while it was read; `errors` is a policy of `codecs`."""
+    for _ in range(ROUNDS):
+        with contextlib.suppress(ValueError, TypeError):
+            data = bytes(frame.adopt(frame.key).view[offset : offset + length])
+            break
+    else:
+        raise nested()
+    return decode(data, offset, errors)
+
+
+def end_all(made: Sequence[Views]) -> bool:
+    """End all views of a call; False if something can still reach the memory."""
+    left = [each for each in made if not each.end()]
+    return not left
+
+
+def end_call(views: Sequence[Views], callers: tuple[Caller | None, ...], where: str, raised: bool) -> None:
     """End what a call handed out. Can be called again if a signal's exception came in between.
 
     Raises ViewEscapedError if something can still reach the memory and nothing else was `raised`.
@@ -310,11 +358,11 @@ def end_call(views: Views | None, callers: tuple[Caller | None, ...], where: str
     for caller in callers:
         if caller is not None:
             caller._end()
-    if views is not None and not views.end() and not raised:
+    if not end_all(views) and not raised:
         raise ViewEscapedError(where)
 
 
-def end_raised(views: Views | None, callers: tuple[Caller | None, ...], where: str) -> None:
+def end_raised(views: Sequence[Views], callers: tuple[Caller | None, ...], where: str) -> None:
     """End what a call handed out that raised: its own exception is what its caller gets."""
     try:
         end_call(views, callers, where, True)
@@ -323,7 +371,9 @@ def end_raised(views: Views | None, callers: tuple[Caller | None, ...], where: s
         raise
 
 
-def end_plain(handed: tuple[memoryview | None, ...], root: memoryview | None, views: Views | None) -> None:
+def end_plain(
+    handed: tuple[memoryview | None, ...], root: memoryview | None, views: list[Views] | None
+) -> None:
     """End what a call of plain views handed out that raised, as `end_raised` does.
 
     Args:
@@ -338,13 +388,15 @@ def end_plain(handed: tuple[memoryview | None, ...], root: memoryview | None, vi
         raise
 
 
-def _end_plain(handed: tuple[memoryview | None, ...], root: memoryview | None, views: Views | None) -> None:
+def _end_plain(
+    handed: tuple[memoryview | None, ...], root: memoryview | None, views: list[Views] | None
+) -> None:
     for view in (*handed, root):
         if view is not None:
             with contextlib.suppress(BufferError):
                 view.release()
     if views is not None:
-        views.end()
+        end_all(views)
 
 
 MAX_FRAMES = 256
@@ -368,7 +420,9 @@ _HOST_NAMES: dict[str, Any] = {
     "bad_value": bad_value,
     "caller_context": _wasmtime.caller_context,
     "data_size": _wasmtime.prepared_data_size,
-    "Views": Views,
+    "moved_text": moved_text,
+    "view_of": view_of,
+    "end_all": end_all,
     "end_call": end_call,
     "end_plain": end_plain,
     "end_raised": end_raised,
