@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import textwrap
 from collections.abc import Iterator
 from typing import Annotated, Any
 
@@ -904,3 +905,57 @@ def test_a_closed_guest_says_so_though_a_view_of_memory_that_moves_is_in_use() -
     with pytest.raises(hostmod.StaleMemoryError, match="its store is closed"):
         run()
     kept.release()
+
+
+@moves
+@pytest.mark.parametrize("way", ["a view of a call", "a view outside of calls"])
+def test_a_view_is_not_of_where_a_memory_was_though_it_was_looked_at_again_meanwhile(way: str) -> None:
+    program = """
+    import ctypes, sys
+    import hostmod, wasmtime
+    from hostmod import HostModule, function
+    from hostmod._wasmtime import views
+    from hostmod.types import Caller, Int32
+    from wat import passing
+
+    config = wasmtime.Config()
+    config.memory_reservation = config.memory_reservation_for_growth = config.memory_guard_size = 0
+    engine = wasmtime.Engine(config)
+    moved = []
+    original = views.Window.export
+
+    def export(window):
+        array = original(window)
+        if not moved:
+            moved.append(ctypes.addressof(array))
+            grow(16)
+            views.window_on(window.guard, window.key)
+        return array
+
+    class Host(HostModule, name="host"):
+        @function
+        def f(self, caller: Caller) -> Int32:
+            views.Window.export = export
+            view = caller.memory.view(0, 8)
+            views.Window.export = original
+            check(view)
+            return 1
+
+    def check(view):
+        address = ctypes.addressof(ctypes.c_char.from_buffer(view))
+        base = ctypes.cast(memory.data_ptr(guest.store), ctypes.c_void_p).value
+        print(not moved or moved[0] == base or address == base)
+
+    guest = hostmod.instantiate(passing(Host, more='(func (export "grow") (param i32) (result i32) '
+        '(memory.grow (local.get 0)))'), Host(), engine=engine)
+    memory = wasmtime.Memory._from_raw(guest.memory._memory)
+    grow = guest.exports.grow
+    if WAY == "a view of a call":
+        guest.exports.f()
+    else:
+        views.Window.export = export
+        view = guest.memory.view(0, 8)
+        views.Window.export = original
+        check(view)
+    """
+    assert run_apart(f"WAY = {way!r}\n" + textwrap.dedent(program)) == "True\n"

@@ -91,6 +91,10 @@ class Window:
         array.keeper = keeper
         return array
 
+    def shows(self, array: Any) -> bool:
+        """Whether an exporter is at the memory's present place: the window may have ended and been made again."""
+        return self.size >= 0 and ctypes.addressof(array) == self.base
+
     def end(self) -> bool:
         """Release it; False if something uses it at this very moment."""
         if self.size < 0:
@@ -174,18 +178,20 @@ class Views:
                 # The guest has run, in a signal's handler for one, before these were among what has to end first.
                 window = window_on(self._guard, window.key)
             with contextlib.suppress(ValueError):  # it ended just now
-                self._look(window)
-                if not window.moves or window.size >= 0:
+                if self._look(window):
                     return
             self.end()
         raise nested()
 
-    def _look(self, window: Window) -> None:
+    def _look(self, window: Window) -> bool:
+        """Make what views are slices of; False if the memory has moved before it was among what has to end first."""
         array = window.export()
         self._alive = weakref.ref(array)
         self.root = memoryview(array).cast("B")
-        if window.moves:
-            self._guard.moving.add(self)
+        if not window.moves:
+            return True
+        self._guard.moving.add(self)
+        return window.shows(array)
 
     def view(self, start: int, stop: int, format: str = "B") -> memoryview | None:
         """Hand out a view; the range was checked. None if the views have ended."""
@@ -275,7 +281,7 @@ def show(window: Window, start: int, stop: int) -> memoryview | None:
         view = flat[start:stop]
     if window.moves:
         window.guard.moving.add(Outside(alive, view))
-        if window.size < 0:
+        if not window.shows(array):
             view.release()
             return None
     return view
