@@ -513,7 +513,12 @@ class Case:
         if isinstance(error, hostmod.ViewEscapedError):
             return self.ever_kept or self.moves  # a view that is being made is in use too
         if isinstance(error, hostmod.StoreBusyError):
-            return self.way in ("a thread", "a tracer") or bool(self.stack) or not self.open or bool(self.guard.depth)
+            return (
+                self.way in ("a thread", "a tracer")
+                or bool(self.stack)
+                or not self.open
+                or bool(self.guard.depth)
+            )
         if isinstance(error, hostmod.StaleMemoryError | ValueError):
             # A window that ended under it, since what interferes with this let the guest run.
             return not self.open or (self.moves and "released memoryview" in str(error))

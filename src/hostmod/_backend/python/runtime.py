@@ -388,6 +388,11 @@ def end_plain(
         raise
 
 
+# A signal's exception at their entry would come before they try.
+uninterruptible_entry(end_raised)  # type: ignore[arg-type]  # a function
+uninterruptible_entry(end_plain)  # type: ignore[arg-type]  # a function
+
+
 def _end_plain(
     handed: tuple[memoryview | None, ...], root: memoryview | None, views: list[Views] | None
 ) -> None:
