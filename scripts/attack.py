@@ -514,7 +514,8 @@ class Case:
             return self.ever_kept or self.moves  # a view that is being made is in use too
         if isinstance(error, hostmod.StoreBusyError):
             return (
-                self.way in ("a thread", "a tracer")
+                self.way == "a thread"
+                or self.moves
                 or bool(self.stack)
                 or not self.open
                 or bool(self.guard.depth)
@@ -803,8 +804,8 @@ class Case:
                 raise
             return
         except hostmod.StoreBusyError:
-            if self.way != "a thread" and not (self.moves and self.way == "a tracer"):
-                raise  # a tracer may let the guest run again at each try
+            if self.way != "a thread" and not (self.moves and self.way != "nothing"):
+                raise  # what interferes may let the guest run again at each try to make a view
             return
         except (RuntimeError, OSError) as error:
             if error is not said.get("error") or (optional and isinstance(error, OSError)):

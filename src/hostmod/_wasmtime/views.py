@@ -92,8 +92,15 @@ class Window:
         return array
 
     def shows(self, array: Any) -> bool:
-        """Whether an exporter is at the memory's present place: the window may have ended and been made again."""
-        return self.size >= 0 and ctypes.addressof(array) == self.base
+        """Whether an exporter is where the memory is now.
+
+        The window does not say: the guest may have run meanwhile, looked at the memory anew in a host function, and
+        grown it after that.
+        """
+        context = self.guard.context
+        address = ctypes.create_string_buffer(self.key, len(self.key))
+        base = (capi.memory_data(context, address) or 0) if context else None
+        return self.size >= 0 and ctypes.addressof(array) in (base, _NOWHERE)
 
     def end(self) -> bool:
         """Release it; False if something uses it at this very moment."""

@@ -134,7 +134,7 @@ class Parameter(Place):
             "if o + n > size:",
             "    raise SegmentationFault(o, n, size)",
         )
-        return "window.view[o : o + n]"
+        return "data[o : o + n]"
 
     def view(self, format: str) -> None:
         if self._has_memory:
@@ -175,9 +175,14 @@ def guarded(
     )
 
 
-_SIZE = ("size = window.size", "if size < 0:", "    window, size = f.adopt_again()")
-"""Lines that ask a window for its size. A window on memory that can move may have ended just now, by Python code that
-let the guest run: it is made again."""
+_SIZE = (
+    "data = window.view",
+    "size = window.size",
+    "if size < 0:",
+    "    window, data, size = f.adopt_again()",
+)
+"""Lines that ask a window for its view and size. One on memory that can move may have ended just now, by Python code
+that let the guest run: it is made again. What is read in place is read by `data`, which ends if the guest runs later."""
 
 
 def render_host(plan: Plan, fixed_memory: bool = False) -> tuple[str, dict[str, Any]]:

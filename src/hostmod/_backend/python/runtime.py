@@ -157,13 +157,13 @@ class Frame(Slots):
         self.key = key
         return window
 
-    def adopt_again(self) -> tuple[views.Window, int]:
-        """Return the window on the same memory, which has ended just now, and its size in bytes."""
+    def adopt_again(self) -> tuple[views.Window, memoryview, int]:
+        """Return the window on the same memory, which has ended just now, its view and its size in bytes."""
         for _ in range(ROUNDS):
             window = self.adopt(self.key)
-            size = window.size
+            data, size = window.view, window.size
             if size >= 0:
-                return window, size
+                return window, data, size
         raise nested()
 
 
@@ -329,7 +329,7 @@ def view_of(frame: Frame, made: list[Views], start: int, stop: int, format: str)
         view = made[-1].view(start, stop, format) if made else None
         if view is not None:
             return view
-        made.append(Views(frame.window))
+        made.append(Views(frame.adopt(frame.key)))
     raise nested()
 
 
