@@ -908,14 +908,14 @@ def test_a_closed_guest_says_so_though_a_view_of_memory_that_moves_is_in_use() -
 
 
 @moves
-@pytest.mark.parametrize("way", ["a view of a call", "a view outside of calls"])
+@pytest.mark.parametrize("way", ["a view of a call", "a parameter", "a view outside of calls"])
 def test_a_view_is_not_of_where_a_memory_was_though_it_was_looked_at_again_meanwhile(way: str) -> None:
     program = """
     import ctypes, sys
     import hostmod, wasmtime
     from hostmod import HostModule, function
     from hostmod._wasmtime import views
-    from hostmod.types import Caller, Int32
+    from hostmod.types import Bytes, Caller, Int32
     from wat import passing
 
     config = wasmtime.Config()
@@ -941,6 +941,11 @@ def test_a_view_is_not_of_where_a_memory_was_though_it_was_looked_at_again_meanw
             check(view)
             return 1
 
+        @function
+        def g(self, data: Bytes) -> None:
+            views.Window.export = original
+            check(data)
+
     def check(view):
         address = ctypes.addressof(ctypes.c_char.from_buffer(view))
         base = ctypes.cast(memory.data_ptr(guest.store), ctypes.c_void_p).value
@@ -952,6 +957,9 @@ def test_a_view_is_not_of_where_a_memory_was_though_it_was_looked_at_again_meanw
     grow = guest.exports.grow
     if WAY == "a view of a call":
         guest.exports.f()
+    elif WAY == "a parameter":
+        views.Window.export = export
+        guest.exports.g(0, 8)
     else:
         views.Window.export = export
         view = guest.memory.view(0, 8)

@@ -182,7 +182,7 @@ _SIZE = (
     "    window, data, size = f.adopt_again()",
 )
 """Lines that ask a window for its view and size. One on memory that can move may have ended just now, by Python code
-that let the guest run: it is made again. What is read in place is read by `data`, which ends if the guest runs later."""
+that let the guest run: it is made again. What is read in place is read by `data`, which ends when the guest runs."""
 
 
 def render_host(plan: Plan, fixed_memory: bool = False) -> tuple[str, dict[str, Any]]:
