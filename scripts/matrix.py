@@ -38,12 +38,12 @@ TESTS = {
     "core": (
         *(
             "tests/test_plan.py",
-            "tests/test_module.py",
-            "tests/test_declarations.py",
+            "tests/test_declaration*.py",
+            "tests/test_syntax.py",
             "tests/test_types_*.py",
         ),
         *("tests/test_trampoline.py", "tests/test_backend_native.py", "tests/test_backends.py"),
-        *("tests/test_guest.py", "tests/test_link.py", "tests/test_memory.py", "tests/test_laws_*.py"),
+        *("tests/test_guest*.py", "tests/test_link.py", "tests/test_memory.py", "tests/test_laws_*.py"),
         *("tests/test_errors.py", "tests/test_typing.py", "tests/wasi"),
     ),
 }

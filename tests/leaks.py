@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import backends
 import numpy
+import random_plans
 import wasmtime
 
 from hostmod import _wasmtime
@@ -144,7 +145,7 @@ def _misfit(a: Pointer[Point]) -> None:
         a[1 << 40]
 
 
-def _celsius(a: Annotated[float, backends.CelsiusType()]) -> Annotated[float, backends.CelsiusType()]:
+def _celsius(a: Annotated[float, random_plans.CelsiusType()]) -> Annotated[float, random_plans.CelsiusType()]:
     return a
 
 
@@ -171,7 +172,7 @@ CASES: dict[str, Case] = {
     "objects, and a null": (_objects, (512, 512, 2, 1024, 4)),
     "objects outside of the memory": (_objects, (65535, 512, 2, 1024, 0)),
     "callers": (_callers, ()),
-    "references": (_references, (backends.TAGS[0], None)),
+    "references": (_references, (random_plans.TAGS[0], None)),
     "an errno": (_errno, (0, 8)),
     "an errno that is none": (_success, (0, 8)),
     "a bug": (_bug, (0, 8, 0)),
@@ -195,9 +196,9 @@ def content() -> bytes:
 def host_call(backend: Any, case: str) -> tuple[Callable[[], None], list[Any]]:
     """Make a callable that has a guest call a host function, and return what references to are counted, too."""
     function, words = CASES[case]
-    plan = plan_of(function, "host", "f", method=False, errors=backends.ERRORS)
-    store = wasmtime.Store(backends.ENGINE)
-    linker = wasmtime.Linker(backends.ENGINE)
+    plan = plan_of(function, "host", "f", method=False, errors=random_plans.ERRORS)
+    store = wasmtime.Store(random_plans.ENGINE)
+    linker = wasmtime.Linker(random_plans.ENGINE)
     thunk = backend.HostThunk(plan)
     type_ = _wasmtime.function_type(plan.param_types, plan.result_types)
     backend.define_all(
@@ -207,9 +208,9 @@ def host_call(backend: Any, case: str) -> tuple[Callable[[], None], list[Any]]:
         None,
         None,
     )
-    exports = linker.instantiate(store, wasmtime.Module(backends.ENGINE, backends.forwarding(plan))).exports(
-        store
-    )
+    exports = linker.instantiate(
+        store, wasmtime.Module(random_plans.ENGINE, backends.forwarding(plan))
+    ).exports(store)
     memory: Any = exports["memory"]
     memory.write(store, content())
     raw = backends.Raw(store, exports["run"], plan)  # type: ignore[arg-type]  # a Func
@@ -231,11 +232,11 @@ def host_call(backend: Any, case: str) -> tuple[Callable[[], None], list[Any]]:
 
 def guest_call(backend: Any, case: str) -> tuple[Callable[[], None], list[Any]]:
     """Make a callable that calls a guest, and return what references to are counted, too."""
-    store = wasmtime.Store(backends.ENGINE)
+    store = wasmtime.Store(random_plans.ENGINE)
     instance = wasmtime.Instance(
         store,
         wasmtime.Module(
-            backends.ENGINE,
+            random_plans.ENGINE,
             '(module (func (export "f") (param i32 f64 i32) (result i32 i32)'
             " (if (i32.eq (local.get 0) (i32.const 7)) (then unreachable)) (local.get 0) (local.get 2)))",
         ),
@@ -243,7 +244,7 @@ def guest_call(backend: Any, case: str) -> tuple[Callable[[], None], list[Any]]:
     )
     function: Any = instance.exports(store)["f"]
 
-    def declared(a: Int32, b: Annotated[float, backends.FLOAT64], c: Bool) -> Optional[Int32]: ...
+    def declared(a: Int32, b: Annotated[float, random_plans.FLOAT64], c: Bool) -> Optional[Int32]: ...
 
     plan = plan_of(declared, "Guest", "f", method=False)
     caller = backend.GuestThunk(plan).caller(store, function)

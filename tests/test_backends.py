@@ -7,6 +7,7 @@ from typing import Any
 
 import backends
 import pytest
+import random_plans
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -25,7 +26,7 @@ thorough = settings(
 @thorough
 @given(st.randoms(use_true_random=False), seeds)
 def test_a_host_function_does_the_same_with_both_backends(choices: random.Random, seeds: list[int]) -> None:
-    pair = backends.HostPair(backends.Choices(choices).plan(), random.Random(seeds[0]))
+    pair = backends.HostPair(random_plans.Choices(choices).plan(), random.Random(seeds[0]))
     for seed in seeds:
         pair.compare(seed)
 
@@ -33,7 +34,7 @@ def test_a_host_function_does_the_same_with_both_backends(choices: random.Random
 @thorough
 @given(st.randoms(use_true_random=False), seeds)
 def test_a_guest_call_does_the_same_with_both_backends(choices: random.Random, seeds: list[int]) -> None:
-    pair = backends.GuestPair(backends.Choices(choices).guest_plan(), random.Random(seeds[0]))
+    pair = backends.GuestPair(random_plans.Choices(choices).guest_plan(), random.Random(seeds[0]))
     for seed in seeds:
         pair.compare(seed)
 

@@ -95,6 +95,7 @@ def test_a_quick_run_of_the_details_answers_every_question(tmp_path: Path) -> No
         assert all(row["ours"] > 0 for row in rows.values() if "memory" not in title)
 
 
+@pytest.mark.slow
 def test_another_interpreter_has_columns_of_its_own(tmp_path: Path) -> None:
     printed, results = run(
         *("bench.details", "--only", "gil", "--python", sys.executable), json_file=tmp_path / "details.json"
@@ -105,6 +106,7 @@ def test_another_interpreter_has_columns_of_its_own(tmp_path: Path) -> None:
     assert f"pure Python, {other['python']}" in printed
 
 
+@pytest.mark.slow
 def test_an_interpreter_without_hostmod_is_refused(tmp_path: Path) -> None:
     with pytest.raises(AssertionError, match=r"--python nowhere: .*expected an interpreter in which hostmod"):
         run("bench.details", "--only", "gil", "--python", "nowhere", json_file=tmp_path / "details.json")

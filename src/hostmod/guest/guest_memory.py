@@ -48,13 +48,15 @@ class GuestMemory(Memory):
             return seen
         if not guard.context:
             raise closed()
-        if guard.depth and guard.owner != get_ident():
+        inside = guard.depth
+        if inside and guard.owner != get_ident():
             raise StoreBusyError("Guest.memory")
         entered = parts.Entered(guard, "Guest.memory", False)
         try:
             if not guard.context:
                 raise closed()
-            entries = guard.entries
+            # In a call, what was found holds for this use only: the guest goes on without entering anew.
+            entries = -1 if inside else guard.entries
             seen = views.window_on(guard, self._key)
             self._seen, self._entries = seen, entries
             return seen

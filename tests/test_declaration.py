@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import functools
 from collections.abc import Callable
 from typing import Any
@@ -10,8 +9,8 @@ from typing import Any
 import pytest
 
 import hostmod
-from hostmod.declaration import Function, configure, function, option
-from hostmod.errors import ConversionError, DeclarationError
+from hostmod.declaration import Function, function
+from hostmod.errors import DeclarationError
 from hostmod.link import HostModule
 from hostmod.testing import call
 from hostmod.types.pointer import Pointer
@@ -36,9 +35,6 @@ class Base(HostModule, name="base"):
 
     def helper(self) -> int:
         return 5
-
-
-# -------------------------------------------------------------------------------------------------- functions
 
 
 def test_a_class_knows_its_functions_by_the_names_that_guests_import() -> None:
@@ -89,9 +85,6 @@ def test_an_export_name_may_be_any_text() -> None:
         def nameless(self) -> None: ...
 
     assert set(Odd.functions) == {"[method]file.read-größe", ""}
-
-
-# ------------------------------------------------------------------------------------------------ inheritance
 
 
 def test_a_subclass_has_its_bases_functions_and_may_have_another_name() -> None:
@@ -217,9 +210,6 @@ def test_a_class_whose_annotations_were_local_can_be_subclassed_elsewhere() -> N
     assert list(hostmod.decorate(Module).functions) == ["read"]
 
 
-# ----------------------------------------------------------------------------------------------------- errors
-
-
 class Kv(HostModule, name="kv", errors={KeyError: 2}):
     @function
     def get(self, key: String) -> Optional[Uint32]:
@@ -265,9 +255,6 @@ def test_a_table_may_ask_a_function_for_the_number() -> None:
     with pytest.raises(hostmod.ErrnoError) as caught:
         call(Numbered().get)
     assert caught.value.errno == 4
-
-
-# --------------------------------------------------------------------------------------------------- refusals
 
 
 def no_name() -> object:
@@ -470,103 +457,6 @@ def test_what_host_modules_themselves_use_is_no_functions_name(attribute: str) -
     assert list(renamed.functions) == [attribute]  # type: ignore[attr-defined]  # made at run time
 
 
-# ---------------------------------------------------------------------------------------------------- options
-
-
-class Server:
-    port = 0
-    host = ""
-
-
-@option
-def port(server: Server, number: int) -> None:
-    """Listen there."""
-    server.port = number
-
-
-@option
-def named(server: Server, *, host: str = "localhost") -> None:
-    server.host = host
-
-
-def test_options_configure_an_instance_in_order() -> None:
-    server = Server()
-    assert configure(server, port(80), named(), port(81)) is server
-    assert (server.port, server.host) == (81, "localhost")
-    assert configure(Server(), named(host="example")).host == "example"
-    assert configure(Server()).port == 0
-
-
-def test_an_option_can_be_applied_again_and_shows_its_arguments() -> None:
-    http = port(80)
-    assert (configure(Server(), http).port, configure(Server(), http).port) == (80, 80)
-    assert repr(http) == "<option port(80)>"
-    assert repr(named(host="x")) == "<option named(host='x')>"
-    assert (port.__name__, port.__doc__) == ("port", "Listen there.")
-
-
-def test_an_option_that_fails_leaves_what_came_before_it() -> None:
-    @option
-    def broken(server: Server) -> None:
-        raise OSError(errno.EADDRINUSE, "in use")
-
-    server = Server()
-    with pytest.raises(OSError, match="in use"):
-        configure(server, port(80), broken(), port(81))
-    assert server.port == 80
-
-
-# ------------------------------------------------------------------------------ results through pointers, for guests
-
-
-class Find(HostModule, name="find", errors={KeyError: 2}):
-    @function
-    def one(self, key: Int32) -> Optional[Uint32]:
-        if key == 0:
-            raise KeyError(key)
-        return key * 2
-
-    @function
-    def two(self, key: Int32) -> tuple[Int64, Int32]:
-        return key * 10, -key
-
-
-OUT_GUEST = """(module
-    (import "find" "one.out" (func $one (param i32 i32) (result i32)))
-    (import "find" "two.out" (func $two (param i32 i32 i32)))
-    (memory (export "memory") 1)
-    (func (export "one") (param i32 i32) (result i32) (call $one (local.get 0) (local.get 1)))
-    (func (export "two") (param i32 i32 i32) (call $two (local.get 0) (local.get 1) (local.get 2))))"""
-
-
-def test_several_results_are_also_offered_through_pointers() -> None:
-    with hostmod.instantiate(OUT_GUEST, Find) as guest:
-        assert (guest.exports.one(21, 8), guest.memory.read_uint32(8)) == (0, 42)
-        guest.exports.two(7, 16, 24)
-        assert (guest.memory.read_uint64(16), guest.memory.read_int32(24)) == (70, -7)
-
-
-def test_an_errno_leaves_what_the_pointers_point_to_alone() -> None:
-    with hostmod.instantiate(OUT_GUEST, Find) as guest:
-        guest.memory.write_uint32(8, 5)
-        assert (guest.exports.one(0, 8), guest.memory.read_uint32(8)) == (2, 5)
-
-
-def test_a_pointer_past_the_end_of_memory_traps() -> None:
-    with hostmod.instantiate(OUT_GUEST, Find) as guest, pytest.raises(hostmod.SegmentationFault):
-        guest.exports.two(7, 16, 65533)
-
-
-def test_a_decorated_function_is_decorated_in_both_forms() -> None:
-    lines: list[str] = []
-    with hostmod.instantiate(OUT_GUEST, hostmod.decorate(Find, hostmod.trace(lines.append))) as guest:
-        guest.exports.one(21, 8)
-    assert [line.partition(" <")[0] for line in lines] == ["find::one(key=21) = 42"]
-
-
-# -------------------------------------------------------------------------------------- what stands around a function
-
-
 def property_above() -> object:
     class G(HostModule, name="g"):
         @property
@@ -669,57 +559,3 @@ def test_what_cannot_be_offered_is_refused_where_it_is_written(
     with pytest.raises(DeclarationError) as caught:
         declare()
     assert str(caught.value) == message
-
-
-# ------------------------------------------------------------------------------------------ results through pointers
-
-
-class Results(HostModule, name="results"):
-    """Gives back what it was told to."""
-
-    given: Any = None
-
-    @function
-    def two(self) -> tuple[Int32, Int32]:
-        return self.given  # type: ignore[no-any-return]  # whatever it is
-
-    @function
-    def one(self) -> Optional[Int32]:
-        return self.given  # type: ignore[no-any-return]  # whatever it is
-
-
-RESULTS = """(module
-    (import "results" "two.out" (func $two (param i32 i32)))
-    (import "results" "one.out" (func $one (param i32) (result i32)))
-    (memory (export "memory") 1)
-    (func (export "two") (call $two (i32.const 8) (i32.const 12)))
-    (func (export "one") (result i32) (call $one (i32.const 8))))"""
-
-
-@pytest.mark.parametrize("given", [[1, 2], "ab", {1: 2, 3: 4}, (1,), (1, 2, 3), 5, None], ids=repr)
-def test_the_out_form_takes_the_same_tuples_as_the_function_itself(given: Any) -> None:
-    module = Results()
-    module.given = given
-    with hostmod.instantiate(RESULTS, module) as guest:
-        with pytest.raises(ConversionError) as caught:
-            guest.exports.two()
-        assert str(caught.value) == (
-            f"results.two.out result: {given!r} ({type(given).__name__}), expected a tuple of 2 values"
-        )
-        assert guest.memory.read(8, 8) == bytes(8)
-
-
-def test_the_out_form_names_the_result_that_does_not_fit() -> None:
-    module = Results()
-    with hostmod.instantiate(RESULTS, module) as guest:
-        module.given = (1, "x")
-        with pytest.raises(
-            ConversionError, match=r"^results.two.out result\[1\]: 'x' \(str\), expected Int32"
-        ):
-            guest.exports.two()
-        module.given = 2**31
-        with pytest.raises(ConversionError, match=r"^results.one.out result: 2147483648, expected Int32"):
-            guest.exports.one()
-        module.given = 7
-        assert guest.exports.one() == 0
-        assert guest.memory.read_uint32(8) == 7
