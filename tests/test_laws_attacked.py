@@ -8,7 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from hostmod import _wasmtime
 from hostmod._backend import select as backend
+
+pytestmark = pytest.mark.skipif(
+    int(_wasmtime.wasmtime_version().partition(".")[0]) < 44,
+    reason="this wasmtime-py converts references in Python code that a signal's exception leaves half done",
+)
 
 ATTACK = Path(__file__).parent.parent / "scripts" / "attack.py"
 BACKEND = backend.active.NAME

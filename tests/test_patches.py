@@ -320,3 +320,20 @@ def test_a_wasmtime_that_is_another_is_refused_by_its_version_and_left_alone(wha
     told = run_apart(REFUSED, change)
     assert told.startswith(f"wasmtime {_wasmtime.wasmtime_version()}: {said}"), told
     assert "use a version of wasmtime" in told
+
+
+@pytest.mark.skipif(not hasattr(wasmtime.Config, "memory_reservation"), reason="there since wasmtime-py 45")
+def test_what_a_config_was_told_of_memories_is_known_without_trying(monkeypatch: pytest.MonkeyPatch) -> None:
+    def tried(engine: wasmtime.Engine) -> bool:
+        raise AssertionError("a memory was grown to 4 GiB")
+
+    monkeypatch.setattr("hostmod._wasmtime.engine._try_growing", tried)
+    for settings, moves in (
+        ({"memory_reservation": 0}, True),
+        ({"memory_reservation": 1 << 32}, False),
+        ({"memory_reservation": 0, "memory_may_move": False}, False),
+    ):
+        config = wasmtime.Config()
+        for name, value in settings.items():
+            setattr(config, name, value)
+        assert _wasmtime.engine.memories_move(wasmtime.Engine(config)) is moves

@@ -23,6 +23,9 @@ ASYNC_STACK = 2 * 1024 * 1024
 """Bytes of the stacks of async stores unless the Config says otherwise. wasmtime ends the process where an engine is
 made whose `max_wasm_stack` is larger. Source: wasmtime, Config::async_stack_size."""
 
+PAGE = 65536
+"""Bytes of a page of a memory."""
+
 FULL = 65536
 """Pages of a 32-bit memory that cannot grow any more. Source: WebAssembly core specification, 4.2.8."""
 
@@ -32,6 +35,8 @@ threads here."""
 
 _STACK = "_hostmod_max_wasm_stack"
 _MOVES = "_hostmod_memories_move"
+_RESERVED = "_hostmod_memory_reservation"
+_MAY_MOVE = "_hostmod_memory_may_move"
 
 
 def _in_child() -> None:
@@ -63,6 +68,11 @@ def note_stack(config: wasmtime.Config, size: int) -> None:
         set_async_stack(config.ptr(), size + ASYNC_STACK)
 
 
+def note_memory(config: wasmtime.Config, name: str, value: int) -> None:
+    """Remember what a Config was told of memories: `memory_reservation` in bytes, or `memory_may_move`."""
+    vars(config)[f"_hostmod_{name}"] = value
+
+
 def note_engine(engine: wasmtime.Engine, config: wasmtime.Config | None) -> None:
     """Remember with a new engine what its Config was told."""
     state = vars(engine)
@@ -70,10 +80,14 @@ def note_engine(engine: wasmtime.Engine, config: wasmtime.Config | None) -> None
         state[_MOVES] = (
             ctypes.sizeof(ctypes.c_void_p) < 8
         )  # wasmtime reserves 4 GiB for a memory where it can
-    else:
-        stack = vars(config).get(_STACK)
-        if stack is not None:
-            state[_STACK] = stack
+        return
+    told = vars(config)
+    if _STACK in told:
+        state[_STACK] = told[_STACK]
+    if _RESERVED in told and told.get(_MAY_MOVE, True):
+        state[_MOVES] = told[_RESERVED] < FULL * PAGE
+    elif not told.get(_MAY_MOVE, True):
+        state[_MOVES] = False
 
 
 def wasm_stack(engine: wasmtime.Engine) -> int:
@@ -84,8 +98,8 @@ def wasm_stack(engine: wasmtime.Engine) -> int:
 def memories_move(engine: wasmtime.Engine) -> bool:
     """Return whether 32-bit memories of an engine can move when they grow.
 
-    An engine does not tell: for one with a Config, a memory is grown as far as it goes, once, which takes 40 µs and
-    touches none of it.
+    An engine does not tell. What its Config was told is noted; for one of a Config that was told nothing of memories, a
+    memory is grown as far as it goes, once, which takes 40 µs and touches none of it.
     """
     state = vars(engine)
     found = state.get(_MOVES)

@@ -15,7 +15,7 @@ import ctypes
 import sys
 from collections import deque
 from collections.abc import Sequence
-from itertools import repeat, starmap
+from itertools import count, repeat, starmap
 from types import FrameType
 from typing import Any
 
@@ -35,8 +35,42 @@ finalizer = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(dropped.append)
 """What wasmtime calls with the handle of an object that its guest let go of. It runs no Python code: no signal, no
 profiler and no collector comes in between."""
 
-_free: Any = getattr(wasmtime_value, "_externref_finalizer", None)
-"""wasmtime-py's own finalizer, which lets go of the object at once; `patches` checks that there is one."""
+_free_theirs: Any = getattr(wasmtime_value, "_externref_finalizer", None)
+_unintern_theirs: Any = getattr(wasmtime_value, "_unintern", None)
+"""wasmtime-py's own, for objects that it had before hostmod was imported; `patches` checks that they are there."""
+
+_objects: dict[int, Any] = {}
+"""The objects that guests refer to, by handles that are never used twice.
+
+wasmtime-py's own table is one like it since 49. Until then, an object whose `__del__` makes another reference, and a
+second thread, leave its list of free handles (37 to 48) or its counts (36) wrong.
+"""
+
+_handles = count(
+    1 << 40
+)  # above all of wasmtime-py's; addresses, which 36 has in their place, are above that
+
+
+def intern(obj: object) -> int:
+    """Keep an object for guests; returns its handle. In the place of wasmtime-py's `_intern`."""
+    handle = next(_handles)
+    _objects[handle] = obj
+    return handle
+
+
+def unintern(idx: int) -> Any:
+    """Return the object of a handle. In the place of wasmtime-py's `_unintern`."""
+    try:
+        return _objects[idx]
+    except KeyError:
+        return _unintern_theirs(idx)
+
+
+def _free(handle: int) -> None:
+    if handle in _objects:
+        del _objects[handle]
+    else:
+        _free_theirs(handle)
 
 
 def drop() -> None:
@@ -126,7 +160,7 @@ def rooted_object(context: int, address: int) -> object:
             "a reference that the guest made of a value of its own",
             "one to an object that the host gave it, or null",
         )
-    return wasmtime_value._unintern(handle)
+    return unintern(handle)
 
 
 def externref_from_raw(context: int, raw: int) -> object:
@@ -144,7 +178,7 @@ def make_root(context: int, value: object, address: int) -> None:
         return
     if dropped:
         drop()
-    handle = wasmtime_value._intern(value)
+    handle = intern(value)
     if not capi.externref_new(context, handle, finalizer, address):
         raise MemoryError(
             "no externref could be made: the store's GC heap is exhausted, or this process may have no memory for one"

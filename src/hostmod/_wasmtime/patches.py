@@ -11,8 +11,10 @@
 - `Caller.get`: asks wasmtime with the caller and not a context, so another thread was not refused.
 - `Caller.__init__`: tells where the stack of the thread is.
 - `_externref_finalizer`, as `_value` looks it up: an object that goes while the guest's collector is at work could call
-  into the store. `Store.gc` lets go of the objects afterwards, as each call does.
-- `Config.max_wasm_stack` and `Engine.__init__`: what an engine cannot be asked for later.
+  into the store. `Store.gc` lets go of the objects afterwards, as each call does. `_intern` and `_unintern`: in older
+  versions, their table is not safe against what objects do that go, nor against a second thread.
+- `Config.max_wasm_stack`, `memory_reservation`, `memory_may_move` and `Engine.__init__`: what an engine cannot be asked
+  for later.
 
 tests/test_patches.py looks through wasmtime-py for importers, entry points and uses of a context that this list lacks.
 """
@@ -226,6 +228,23 @@ def _set_stack(self: wasmtime.Config, size: int) -> None:
     engine.note_stack(self, size)
 
 
+def _noting(name: str) -> property:
+    """Return a property of Config that notes what it is set to."""
+    original: property = inspect.getattr_static(wasmtime.Config, name)
+    fset = original.fset
+    assert fset is not None  # checked below
+
+    def set_value(self: wasmtime.Config, value: Any) -> None:
+        fset(self, value)
+        engine.note_memory(self, name, value)
+
+    return property(None, set_value, None, original.__doc__)
+
+
+_MEMORY_SETTINGS = ("memory_reservation", "memory_may_move")
+"""Settings of memories that engines do not tell; wasmtime-py has them since 45."""
+
+
 _original_stack: property = inspect.getattr_static(wasmtime.Config, "max_wasm_stack", property())
 
 
@@ -280,6 +299,7 @@ def _install() -> None:
     wasmtime.Store.set_limits = _set_limits  # type: ignore[method-assign]  # the same, inside
     wasmtime.Store.gc = _gc  # type: ignore[method-assign]  # the same, and what the objects' finalizers do afterwards
     wasmtime_value._externref_finalizer = externref.finalizer  # as was checked
+    wasmtime_value._intern, wasmtime_value._unintern = externref.intern, externref.unintern
     wasmtime.Caller.__init__ = _caller_init  # type: ignore[method-assign]  # the same, and notes the stack
     wasmtime.Caller.get = _caller_get  # type: ignore[method-assign]  # the same, on the call's own thread
     wasmtime.Linker.define_module = _define_module  # type: ignore[method-assign]  # the same, with the host's exception
@@ -290,6 +310,9 @@ def _install() -> None:
         wasmtime.Config.max_wasm_stack = property(  # type: ignore[method-assign]  # a property like it
             None, _set_stack, None, _original_stack.__doc__
         )
+    for name in _MEMORY_SETTINGS:
+        if getattr(inspect.getattr_static(wasmtime.Config, name, None), "fset", None) is not None:
+            setattr(wasmtime.Config, name, _noting(name))
     wasmtime.Engine.__init__ = _engine_init  # type: ignore[method-assign]  # the same, and notes the Config
 
 
