@@ -31,7 +31,7 @@ from hostmod.errors import (
     as_errno,
     error_string,
     error_strings,
-    shown,
+    show_value,
     trap_report,
 )
 
@@ -287,12 +287,12 @@ class Unshowable(int):
     ],
 )
 def test_any_value_can_be_shown_in_a_message(value: object, text: str) -> None:
-    assert shown(value) == text
+    assert show_value(value) == text
 
 
 def test_a_note_stands_in_for_the_class_and_an_empty_one_for_nothing() -> None:
-    assert shown(5, ValueError("too small")) == "5 (too small)"
-    assert shown(5, "") == "5"
+    assert show_value(5, ValueError("too small")) == "5 (too small)"
+    assert show_value(5, "") == "5"
 
 
 def test_a_fault_past_64_bits_shows_its_offset() -> None:

@@ -26,7 +26,7 @@ from hostmod import (
 from hostmod._backend import python as pure
 from hostmod._backend import select as backend
 from hostmod._wasmtime import capi
-from hostmod.declaration import served
+from hostmod.declaration import find_function
 from hostmod.guest import GuestMemory, interface_of
 from hostmod.types import Int32, Uint32
 
@@ -294,9 +294,9 @@ def test_hosts_that_agree_with_a_module_are_compared_with_it_once(monkeypatch: p
 
     def serve(functions: Any, name: str) -> Any:
         compared.append(name)
-        return served(functions, name)
+        return find_function(functions, name)
 
-    monkeypatch.setattr("hostmod.checks.served", serve)
+    monkeypatch.setattr("hostmod.checks.find_function", serve)
     engine = wasmtime.Engine()
     module = wasmtime.Module(engine, passing(Adder))
     for host in (Adder, Adder(), Adder()):

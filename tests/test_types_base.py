@@ -13,7 +13,7 @@ from guards import GUARD, START, content, guarded
 
 from hostmod.errors import ConversionError, DeclarationError
 from hostmod.memory import FixedSizeMemory, Memory
-from hostmod.types.base import CoreType, GuestType, WordsType, resolve, resolve_object
+from hostmod.types.base import CoreType, CoreValuesType, GuestType, resolve, resolve_object
 from hostmod.types.code import Facts, Packed
 from hostmod.types.pointer import List, Pointer
 from hostmod.types.references import ExternRef
@@ -62,7 +62,7 @@ OUT_OF_RANGE = str(caught_here.value)  # in the words of this Python's struct
 Temperature = Annotated[Celsius, CelsiusType()]
 
 
-class SpanType(WordsType[range]):
+class SpanType(CoreValuesType[range]):
     """First and last, in one i32 each."""
 
     name = "Span"
@@ -148,7 +148,7 @@ class Boom(Exception):
     """Not an error of hostmod's."""
 
 
-class BoomType(WordsType[int]):
+class BoomType(CoreValuesType[int]):
     """Cannot be stored."""
 
     core: tuple[CoreType, ...] = ("i32",)

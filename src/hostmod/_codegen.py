@@ -1,4 +1,4 @@
-"""Generated source: compiled once per text, under a name that tracebacks and debuggers find its lines by."""
+"""Compiles generated source once per text, under a name that tracebacks and debuggers find its lines by."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from typing import Protocol
 import wasmtime
 
 from hostmod import _wasmtime
-from hostmod.declaration import Agreed, Declaration, Function, Functions, served
+from hostmod.declaration import Agreed, Declaration, Function, Functions, find_function
 from hostmod.errors import LinkError, Mismatch
 from hostmod.plan import signature
 
@@ -77,7 +77,7 @@ def mismatches(module: wasmtime.Module, hosts: Iterable[Offer]) -> list[Mismatch
         if each.module in unknown:
             functions = unknown[each.module].functions
             spelled = spell_type(each)
-            function = served(functions, each.name)
+            function = find_function(functions, each.name)
             if function is None:
                 near = each.name.lower().replace("_", "")
                 close_to = [known for known in functions if known.lower().replace("_", "") == near]

@@ -1,4 +1,4 @@
-"""Declaring host modules: `@function`, functions, options, and what a class of them knows about itself."""
+"""Declares host modules: `@function`, the functions of a class, and options."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from contextvars import ContextVar
 from types import FrameType, MappingProxyType
 from typing import Any, ClassVar, Concatenate, Generic, ParamSpec, TypeVar, overload
 
-from hostmod.errors import DeclarationError, ErrnoTable, StaleMemoryError, shown
+from hostmod.errors import DeclarationError, ErrnoTable, StaleMemoryError, show_value
 from hostmod.plan import (
     Plan,
     Slot,
@@ -147,7 +147,7 @@ def _with_out_pointers(function: Function) -> Function:
     return Function(out_plan, stored, function.has_self)
 
 
-def served(functions: Functions, name: str) -> Function | None:
+def find_function(functions: Functions, name: str) -> Function | None:
     """Find what a module serves an import of this name with, or None."""
     found = functions.get(name)
     if found is None and name.endswith(OUT):
@@ -187,7 +187,10 @@ def _mark(method: F, name: str | None) -> F:
         )
     if not callable(method) or not hasattr(method, "__name__"):
         raise DeclarationError(
-            "@function", shown(method, ""), "a method", 'write @function or @function("name") above a def'
+            "@function",
+            show_value(method, ""),
+            "a method",
+            'write @function or @function("name") above a def',
         )
     setattr(method, _EXPORT, method.__name__ if name is None else name)
     return method
@@ -256,7 +259,7 @@ class Declaration:
             if not isinstance(name, str) or not name:
                 raise DeclarationError(
                     cls.__name__,
-                    f"name={shown(name, '')}",
+                    f"name={show_value(name, '')}",
                     "a module name",
                     f'write class {cls.__name__}(HostModule, name="kv")',
                 )
@@ -378,19 +381,19 @@ def checked_errors(where: str, errors: ErrnoTable) -> ErrnoTable:
     """Return a table of exception classes and errnos; DeclarationError for the first row that cannot work."""
     if not isinstance(errors, Mapping):
         raise DeclarationError(
-            f"{where} errors", shown(errors), "a dict of exception classes", "write errors={KeyError: 2}"
+            f"{where} errors", show_value(errors), "a dict of exception classes", "write errors={KeyError: 2}"
         )
     for cls, number in errors.items():
         if not (isinstance(cls, type) and issubclass(cls, BaseException)):
             raise DeclarationError(
-                f"{where} errors", shown(cls, ""), "an exception class", "write errors={KeyError: 2}"
+                f"{where} errors", show_value(cls, ""), "an exception class", "write errors={KeyError: 2}"
             )
         if callable(number):
             continue
         if not isinstance(number, int) or isinstance(number, bool) or not 0 < number < 2**31:
             raise DeclarationError(
                 f"{where} errors[{cls.__name__}]",
-                shown(number, ""),
+                show_value(number, ""),
                 "an errno from 1 to 2147483647, or a function that returns one",
             )
     return errors

@@ -1,4 +1,4 @@
-"""Every exception that hostmod raises, and the only place their messages are written.
+"""Every exception that hostmod raises, and every message.
 
 Messages read ``where: found, expected; what to write``. Exceptions carry their facts as fields and render them in
 ``__str__``; the class says whose doing it is: `DeclarationError` the author's of the host module, `LinkError` guest and
@@ -61,7 +61,7 @@ def _pickles(error: BaseException) -> bool:
         return False
 
 
-def shown(value: object, note: object = None) -> str:
+def show_value(value: object, note: object = None) -> str:
     """Show a value that does not fit, cut where it is long, and its class; never raises.
 
     `note` is said in place of the class; an empty one is not.
@@ -98,10 +98,10 @@ class DeclarationError(HostmodError, TypeError):
         return f"{text}; {self.write}" if self.write else text
 
 
-def visible(text: str) -> str:
+def escape_controls(text: str) -> str:
     """Escape what does not print, such as ends of lines: names and texts are the guest's choice, and take one line.
 
-    >>> visible("a\\x1b[2J\\nb"), visible("naïve →")
+    >>> escape_controls("a\\x1b[2J\\nb"), escape_controls("naïve →")
     ('a\\\\x1b[2J\\\\nb', 'naïve →')
     """
     if text.isprintable():
@@ -115,13 +115,13 @@ _SHOWN = 20
 """Names and mismatches that a message shows: a guest can have a million."""
 
 
-def listed(names: Collection[str]) -> str:
+def join_names(names: Collection[str]) -> str:
     """List names on one line: the first twenty, and how many more there are; empty for none.
 
-    >>> listed(["a", "b\\n"]), listed([str(number) for number in range(22)])[-22:]
+    >>> join_names(["a", "b\\n"]), join_names([str(number) for number in range(22)])[-22:]
     ('a, b\\\\n', '8, 19 and 2 more names')
     """
-    text = ", ".join(map(visible, islice(names, _SHOWN)))
+    text = ", ".join(map(escape_controls, islice(names, _SHOWN)))
     return text if len(names) <= _SHOWN else f"{text} and {len(names) - _SHOWN:,} more names"
 
 
@@ -148,7 +148,7 @@ class Mismatch:
         where = f"{self.module}::{self.name}" if self.module else self.name
         found = "missing" if self.found is None else f"host has {self.found}"
         text = f"{where}: guest wants {self.expected}, {found}"
-        return visible(f"{text}; {self.advice}" if self.advice else text)
+        return escape_controls(f"{text}; {self.advice}" if self.advice else text)
 
 
 class ExportMismatch(Mismatch):
@@ -159,7 +159,7 @@ class ExportMismatch(Mismatch):
     def __str__(self) -> str:
         found = "the guest has no such export" if self.found is None else f"the guest has {self.found}"
         text = f"{self.module}.{self.name}: declared {self.expected}, {found}"
-        return visible(f"{text}; {self.advice}" if self.advice else text)
+        return escape_controls(f"{text}; {self.advice}" if self.advice else text)
 
 
 class LinkError(HostmodError):
@@ -253,8 +253,8 @@ class SegmentationFault(HostmodError):
         self.size = size
 
     def __str__(self) -> str:
-        offset = f"0x{self.offset:x}" if self.offset >= 0 else shown(self.offset, "")
-        text = f"segmentation fault: {shown(self.length, '')} bytes at offset {offset}"
+        offset = f"0x{self.offset:x}" if self.offset >= 0 else show_value(self.offset, "")
+        text = f"segmentation fault: {show_value(self.length, '')} bytes at offset {offset}"
         return text if self.size is None else f"{text}, memory has {self.size} bytes"
 
 
@@ -391,8 +391,8 @@ def trap_report(text: str, frames: Sequence[TrapFrame]) -> str:
         return text
     head = text.partition("\n")[0]
     lines = [
-        f"{index:>5}: {each.module_offset:#8x} - {visible(each.module_name or '<unknown>')}!"
-        + visible(each.func_name or f"<wasm function {each.func_index}>")
+        f"{index:>5}: {each.module_offset:#8x} - {escape_controls(each.module_name or '<unknown>')}!"
+        + escape_controls(each.func_name or f"<wasm function {each.func_index}>")
         for index, each in enumerate(frames)
     ]
     # What the guest wrote stands before the cause, so the last of these is wasmtime's.

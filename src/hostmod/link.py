@@ -1,4 +1,4 @@
-"""Binding instances of host modules to linkers and to calls, and keeping alive what they need."""
+"""Links host modules: defines their functions in linkers, and binds instances to calls."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from hostmod.declaration import (
     configure,
     with_out_pointers,
 )
-from hostmod.errors import DeclarationError, ErrnoTable, LinkError, UnboundError, shown
+from hostmod.errors import DeclarationError, ErrnoTable, LinkError, UnboundError, show_value
 from hostmod.plan import caller_frame, check_host_results, checked_name, plan_of
 
 M = TypeVar("M", bound="HostModule")
@@ -104,7 +104,7 @@ class FunctionModule:
     def __init__(self, name: str, errors: ErrnoTable | None = None) -> None:
         if not isinstance(name, str) or not name:
             raise DeclarationError(
-                "hostmod.module", shown(name, ""), "a module name", 'write hostmod.module("env")'
+                "hostmod.module", show_value(name, ""), "a module name", 'write hostmod.module("env")'
             )
         self.name = checked_name(name, "hostmod.module", "a module name")
         where = f"hostmod.module({name!r})"
@@ -129,7 +129,7 @@ class FunctionModule:
         if not hasattr(function, "__name__"):
             raise DeclarationError(
                 f"@{self.name}.function",
-                "no function" if function is None else shown(function, ""),
+                "no function" if function is None else show_value(function, ""),
                 "a function",
                 f'write @{self.name}.function or @{self.name}.function("name") above a def',
             )
@@ -296,7 +296,7 @@ def _define(
     _wasmtime.verify()
     if not isinstance(linker, wasmtime.Linker):
         raise LinkError(
-            f"link: {shown(linker, '')}, expected a wasmtime.Linker; write wasmtime.Linker(engine)"
+            f"link: {show_value(linker, '')}, expected a wasmtime.Linker; write wasmtime.Linker(engine)"
         )
     linkage = cache.get(memory) if type(memory) is str else None
     if linkage is None or linkage.engine() is not linker.engine or linkage.backend is not backend.active:
@@ -340,7 +340,7 @@ def _linkage_of(
     if not isinstance(memory, wasmtime.Memory):
         advice = "; compile the guest without threads" if isinstance(memory, wasmtime.SharedMemory) else ""
         raise LinkError(
-            f"link: memory={shown(memory, '')}, expected an export's name or a wasmtime.Memory{advice}"
+            f"link: memory={show_value(memory, '')}, expected an export's name or a wasmtime.Memory{advice}"
         )
     if store is None:
         raise LinkError(
@@ -466,7 +466,7 @@ class bind:  # noqa: N801  # used as a function: with bind(instance):
             found = each.module if isinstance(each, ModuleInstance) else each
             if not isinstance(found, HostModule):
                 raise LinkError(
-                    f"bind: {shown(each, '')}, expected a module instance; write bind(compiled.instantiate(...))"
+                    f"bind: {show_value(each, '')}, expected a module instance; write bind(compiled.instantiate(...))"
                 )
             self._instances.append(found)
         self._tokens: list[tuple[HostModule, Token[Any]]] = []

@@ -1,4 +1,4 @@
-"""Bounds-checked little-endian reads and writes of guest memory.
+"""Reads and writes guest memory, bounds-checked and little-endian.
 
 Offsets are addresses in bytes, unsigned; a check never wraps, since Python's integers do not. Nothing here knows where
 the bytes live: a subclass says so by implementing `Memory._window`. A number that is no plain int (numpy's wrap) is

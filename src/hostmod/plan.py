@@ -1,4 +1,4 @@
-"""A Python signature as a frozen `Plan`: the one form that both backends run."""
+"""Reads a Python signature into a frozen `Plan`, the one form that both backends run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from types import FrameType, MappingProxyType
 from typing import Any
 
-from hostmod.errors import ConversionError, DeclarationError, ErrnoTable, shown
+from hostmod.errors import ConversionError, DeclarationError, ErrnoTable, show_value
 from hostmod.types.annotations import names_around, read_annotations, signature_of
 from hostmod.types.base import CoreType, GuestType, describe, resolve
 from hostmod.types.references import CallerType
@@ -100,17 +100,17 @@ def bad_value(where: str, slot: Slot, value: object, cause: BaseException) -> Co
     refuse = getattr(slot.type, "refuse", None)
     if refuse is not None:
         return refuse(value, at)  # type: ignore[no-any-return]  # ScalarType.refuse
-    return ConversionError(at, shown(value, cause), str(slot.type))
+    return ConversionError(at, show_value(value, cause), str(slot.type))
 
 
 def bad_none(where: str, value: object) -> ConversionError:
     """Return the error for a function without results that returned one."""
-    return ConversionError(f"{where} result", shown(value), "None", "annotate what it returns")
+    return ConversionError(f"{where} result", show_value(value), "None", "annotate what it returns")
 
 
 def bad_tuple(where: str, value: object, length: int) -> ConversionError:
     """Return the error for a function of several results that returned something else."""
-    return ConversionError(f"{where} result", shown(value), f"a tuple of {length} values")
+    return ConversionError(f"{where} result", show_value(value), f"a tuple of {length} values")
 
 
 def plain_tuple(where: str, value: object, length: int) -> tuple[Any, ...]:

@@ -1055,8 +1055,8 @@ static PyObject *guard_windows(Guard *self, void *unused) {
     return Py_XNewRef(self->windows);
 }
 
-/* settle(): leave for a context that this thread was handed and never passed to wasmtime: an exception came in between. */
-static PyObject *guard_settle(Guard *self, PyObject *unused) {
+/* release_unused_context(): leave for a context that this thread was handed and never passed to wasmtime: an exception came in between. */
+static PyObject *guard_release_unused_context(Guard *self, PyObject *unused) {
     (void)unused;
     if (self->handed != NULL && self->depth == 1 && load_owner(&self->owner) == PyThread_get_thread_ident())
         take_back(self);
@@ -1064,7 +1064,7 @@ static PyObject *guard_settle(Guard *self, PyObject *unused) {
 }
 
 static PyMethodDef guard_methods[] = {
-    {"settle", (PyCFunction)guard_settle, METH_NOARGS, NULL},
+    {"release_unused_context", (PyCFunction)guard_release_unused_context, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 

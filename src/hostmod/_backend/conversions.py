@@ -1,4 +1,4 @@
-"""Checks the core values that guest types make, and the errors for values that they do not take."""
+"""Checks core values that guest types make, and the errors for values that do not fit."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import struct
 from collections.abc import Sequence
 from typing import Any
 
-from hostmod.errors import ConversionError, InvalidStringError, shown
+from hostmod.errors import ConversionError, InvalidStringError, show_value
 from hostmod.plan import Slot, bad_none, bad_tuple, bad_value, plain_tuple
 
 __all__ = [
@@ -15,22 +15,22 @@ __all__ = [
     "bad_none",
     "bad_tuple",
     "bad_value",
-    "checked_words",
+    "checked_core_values",
     "invalid_string",
     "plain_tuple",
-    "unpack_words",
+    "unpack_core_values",
 ]
 
 StructError = struct.error
 
 
-def unpack_words(where: str, slot: Slot, words: object) -> Sequence[Any]:
+def unpack_core_values(where: str, slot: Slot, words: object) -> Sequence[Any]:
     """Check that a guest type of the user's made a sequence of as many core values as it says."""
     count = len(slot.type.core)
     if not isinstance(words, Sequence) or isinstance(words, str | bytes | bytearray | memoryview):
         raise ConversionError(
             slot.at(where),
-            f"{shown(words)} from {slot.type}.store_value",
+            f"{show_value(words)} from {slot.type}.store_value",
             f"a tuple of core values ({', '.join(slot.type.core)})",
         )
     found = tuple(words)
@@ -41,10 +41,10 @@ def unpack_words(where: str, slot: Slot, words: object) -> Sequence[Any]:
     return found
 
 
-def checked_words(where: str, slot: Slot, words: Sequence[Any]) -> list[Any]:
+def checked_core_values(where: str, slot: Slot, words: Sequence[Any]) -> list[Any]:
     """Check the core values that a guest type made; integers may be signed or unsigned, and become unsigned."""
     found: list[Any] = []
-    for core, word in zip(slot.type.core, unpack_words(where, slot, words), strict=True):
+    for core, word in zip(slot.type.core, unpack_core_values(where, slot, words), strict=True):
         try:
             if core in ("i32", "i64"):
                 bits = 32 if core == "i32" else 64
@@ -58,7 +58,7 @@ def checked_words(where: str, slot: Slot, words: Sequence[Any]) -> list[Any]:
                 found.append(float(word))
         except (TypeError, ValueError, OverflowError, StructError) as error:
             raise ConversionError(
-                slot.at(where), f"{shown(word, '')} from {slot.type}.store_value", core
+                slot.at(where), f"{show_value(word, '')} from {slot.type}.store_value", core
             ) from error
     return found
 

@@ -137,7 +137,7 @@ def _store(where: str, slot: Slot, memory: Memory, value: Any) -> Sequence[Any]:
         words = slot.type.store_value(memory, value)
     except (TypeError, ValueError, OverflowError, python.StructError) as error:
         raise bad_value(where, slot, value, error) from error
-    return python.checked_words(where, slot, words)
+    return python.checked_core_values(where, slot, words)
 
 
 def _fault(offset: int, length: int, size: int) -> None:

@@ -1,4 +1,4 @@
-"""wasmtime's C API: its functions, from the library that wasmtime-py has loaded, its structures, and its core types.
+"""wasmtime's C API: functions of the library that wasmtime-py has loaded, structures, and core types.
 
 Functions that a host callback calls back into keep the GIL (`ctypes.PyDLL`): releasing it there costs a thread switch
 per call as soon as another thread is busy. Source: wasmtime's C API headers: extern.h, func.h, linker.h, memory.h,

@@ -1,4 +1,4 @@
-"""Facts about engines that wasmtime's C API does not tell: the guest's share of the stack, memories that move."""
+"""Facts about engines that wasmtime does not tell: the guest's share of the stack, whether memories move."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ if hasattr(os, "register_at_fork"):  # not on Windows
 
 def fitting() -> wasmtime.Config | None:
     """Return a Config for an engine that fits this thread's stack, or None where wasmtime's own does."""
-    left = stack.left()
+    left = stack.remaining()
     if left >= WASM_STACK + 2 * stack.MARGIN:
         return None
     size = max((left - stack.MARGIN) // 2, SMALLEST)

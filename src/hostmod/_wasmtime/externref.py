@@ -1,4 +1,4 @@
-"""References from guests to Python objects: externref.
+"""References from guests to Python objects (externref): rooting them, and letting go of the objects.
 
 Objects are interned where wasmtime-py interns its own, so that a reference made by one side is read by the other, and
 both are dropped by the store's collector. A raw reference, as it stands in a call's slots, is no root: another object

@@ -1,4 +1,4 @@
-"""Modules, linkers and instances: reading imports and exports, defining host functions, instantiating."""
+"""Reads the imports and exports of modules, defines host functions in linkers, and instantiates."""
 
 from __future__ import annotations
 
@@ -101,14 +101,14 @@ _decref.restype = None
 
 
 @ctypes.CFUNCTYPE(None, ctypes.c_void_p)  # type: ignore[untyped-decorator]  # what ctypes makes has no type to give
-def _forget(address: int, decref: Callable[[int], None] = _decref) -> None:
+def _release(address: int, decref: Callable[[int], None] = _decref) -> None:
     """Drop the reference that C held; wasmtime calls it when the last linker and store with a function are gone."""
     decref(address)
 
 
 # Linkers and stores can outlive this module when the interpreter ends: what they call then has to be there still.
-_incref(_forget)
-_forget_address = ctypes.cast(_forget, ctypes.c_void_p)
+_incref(_release)
+_release_address = ctypes.cast(_release, ctypes.c_void_p)
 
 
 def define_callback(
@@ -123,7 +123,7 @@ def define_callback(
         _incref(env)
     # From here on wasmtime owns that reference: on an error too, it runs the finalizer.
     error: int | None = capi.linker_define(
-        linker, module, len(module), name, len(name), type, callback, env, _forget_address if owned else None
+        linker, module, len(module), name, len(name), type, callback, env, _release_address if owned else None
     )
     return error
 

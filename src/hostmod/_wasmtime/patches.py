@@ -1,4 +1,4 @@
-"""Every change that hostmod makes to wasmtime-py, each with its reason, and a check that it is needed as it stands.
+"""Every change that hostmod makes to wasmtime-py, each with its reason and its check.
 
 - `Store._context`, `Caller._context`, `StoreContext._context`: what each method of wasmtime-py that takes a store asks
   it for. What they return claims the store for as long as the method's call into wasmtime lasts.
@@ -165,13 +165,13 @@ class Entry:
             externref.drop()
         if error is None and not self._trap:  # null is false
             return
-        _left(self._trap, error)
+        _raise_failure(self._trap, error)
 
 
 uninterruptible_entry(Entry.__exit__)  # type: ignore[arg-type]  # a function
 
 
-def _left(trap: Any, error: BaseException | None) -> None:
+def _raise_failure(trap: Any, error: BaseException | None) -> None:
     """Raise what ended a call of a guest: the host's own exception, if there was one."""
     given = wasmtime.Trap._from_ptr(trap) if trap else None  # null is false
     found = given if error is None else error

@@ -1,4 +1,4 @@
-"""Tries, on a tiny guest, each private thing of wasmtime's and wasmtime-py's that hostmod relies on.
+"""Tries each private part of wasmtime and wasmtime-py that hostmod relies on, on a tiny guest.
 
 Once in a process, when hostmod is first used: a version of wasmtime that differs is refused with one error that says
 in what, in place of wrong values or a crash later.

@@ -1,4 +1,4 @@
-"""How much native stack a thread has left.
+"""Measures how much native stack a thread has left.
 
 wasmtime lets a guest use a fixed number of bytes of it (`Config.max_wasm_stack`), and does not look whether the thread
 has as many: on one that has fewer, a guest that recurses ends the process. So each entry looks first.
@@ -90,7 +90,7 @@ def _bounds() -> tuple[int, int]:
 here = _Thread()
 
 
-def left() -> int:
+def remaining() -> int:
     """Return how many bytes the thread has left, as far as is known; a very large number where nothing is."""
     return here.used - here.low
 

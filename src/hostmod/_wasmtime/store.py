@@ -1,4 +1,4 @@
-"""The guard of a store: the one way into it, which thread is inside, what keeps its memory, and closing it.
+"""The store guard: the one way into a store, and closing it.
 
 Every entry claims the store's `Guard` for its thread: calls of guests by either backend, and each of wasmtime-py's own
 methods, since all of those ask the store for its context (`Store._context`), and what they get holds a claim for as
@@ -120,7 +120,7 @@ class Guard:
         """Whether the calling thread is inside, and nothing has to end before its guest runs: no need to enter then."""
         return self.claim.get(0, _NOBODY)[0] == get_ident() and not self.moving and self.handed is None
 
-    def settle(self) -> None:
+    def release_unused_context(self) -> None:
         """Leave for a context that this thread was handed and never passed to wasmtime.
 
         A signal's exception can come between the two, and its traceback keep what was handed.
@@ -286,7 +286,7 @@ def hand(guard: Any, where: str) -> Any:
     Raises as `enter`.
     """
     # In a list that is empty afterwards: a traceback can keep this frame, and with it what has a name here.
-    guard.settle()
+    guard.release_unused_context()
     made = [Handed(guard, where, _claiming(guard, where))]
     guard.handed = weakref.ref(made[0])
     return made.pop()
@@ -391,7 +391,7 @@ def close(store: wasmtime.Store, is_finalizing: Callable[[], bool] = sys.is_fina
         original_close(store)  # nobody has been inside
         _let_go(store)
         return
-    guard.settle()
+    guard.release_unused_context()
     if guard.depth and guard.owner == get_ident():
         raise StoreBusyError(
             "Store.close", "its guest is running", "a store that is not in use", "close it after the call"

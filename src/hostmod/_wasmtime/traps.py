@@ -1,4 +1,4 @@
-"""Traps, and the exceptions that they stand for: from the callback that raised to the entry beneath it.
+"""Traps, and the host exceptions that they stand for.
 
 A guest that reads outside of its memory raises SIGSEGV, which wasmtime's signal handler turns into a trap. wasmtime
 installs it once in a process, with the first engine. A handler that something installs later, such as
@@ -21,7 +21,7 @@ from wasmtime import _func as wasmtime_func
 from wasmtime import _trap as wasmtime_trap
 
 from hostmod._wasmtime import capi
-from hostmod.errors import Trap, TrapFrame, trap_frames, trap_report, visible
+from hostmod.errors import Trap, TrapFrame, escape_controls, trap_frames, trap_report
 
 MOST_PENDING = 16
 """Exceptions that are kept for the entries beneath them: more are only there if something else took their traps."""
@@ -75,7 +75,9 @@ def trap(where: str, error: BaseException) -> int:
     message = (
         f"{where} raised {type(error).__name__}: {text}" if text else f"{where} raised {type(error).__name__}"
     )
-    data = visible(message).encode("utf-8", "replace")  # one line, with no NUL: a module may have any name
+    data = escape_controls(message).encode(
+        "utf-8", "replace"
+    )  # one line, with no NUL: a module may have any name
     made = int(capi.trap_new(data, len(data)))
     raised.add(data.decode(), error)
     raised.error = None

@@ -1,4 +1,4 @@
-"""What shows a guest's memory to Python: windows, which hostmod itself uses, and views, which it hands out.
+"""Views of guest memory: making them, and ending them when their call is over.
 
 Each is a memoryview of an exporter, a ctypes array at the memory's address that refers to the store's `Keeper`:
 whatever still shows the memory keeps it mapped, however it came to be kept. A view ends when its call does: it is

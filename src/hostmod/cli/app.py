@@ -1,4 +1,4 @@
-"""The commands: each parses, calls the library, and prints."""
+"""The commands of the command line: each parses, calls the library, and prints."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Running a guest from the command line: its hosts, its WASI, its exit code, and Ctrl-C."""
+"""Runs a guest from the command line: its hosts, its WASI, its exit code, and Ctrl-C."""
 
 from __future__ import annotations
 

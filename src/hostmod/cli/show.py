@@ -1,4 +1,4 @@
-"""What the commands print: tables for people, plain text for pipes, progress for what is slow."""
+"""Prints what commands found: tables for people, plain text for pipes, progress for what is slow."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from typing import TextIO
 
-from hostmod.errors import visible
+from hostmod.errors import escape_controls
 
 SLOW = 1.0
 """Seconds after which something says that it is still at work."""
@@ -34,7 +34,10 @@ def table(
     `styles` has one for each row; the last `numbers` columns are aligned to the right. `stream` is standard output if
     not given. What does not print is escaped: cells hold names that a guest chose.
     """
-    head, rows = [visible(cell) for cell in head], [[visible(cell) for cell in row] for row in rows]
+    head, rows = (
+        [escape_controls(cell) for cell in head],
+        [[escape_controls(cell) for cell in row] for row in rows],
+    )
     if is_terminal(stream) and rows:
         from rich.console import Console
         from rich.table import Table
@@ -89,7 +92,7 @@ def progress(what: str) -> Iterator[None]:
 
 def lines(text: str) -> str:
     """Escape what does not print, but the ends of lines."""
-    return "\n".join(visible(line) for line in text.split("\n"))
+    return "\n".join(escape_controls(line) for line in text.split("\n"))
 
 
 def error(text: str) -> None:

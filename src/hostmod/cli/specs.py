@@ -1,4 +1,4 @@
-"""Host modules named on the command line: ``pkg.module:Class`` or ``file.py:Class(option=value)``."""
+"""Parses host modules named on the command line: ``pkg.module:Class`` or ``file.py:Class(option=value)``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a call of an export puts into the guest's memory: arguments, with the guest's own allocator."""
+"""Copies the arguments of an export into the guest's memory, with the guest's own allocator."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a guest exports, typed by its own signatures."""
+"""The exports of a guest, as callables typed by their own signatures."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import wasmtime
 
 from hostmod import _wasmtime
-from hostmod.errors import LinkError, StaleMemoryError, listed, visible
+from hostmod.errors import LinkError, StaleMemoryError, escape_controls, join_names
 from hostmod.guest.interface import Interface, Signature
 
 
@@ -25,7 +25,7 @@ def export_caller(
     i32 and i64 come back signed; unsigned arguments (addresses) are taken too.
     """
     _wasmtime.verify()
-    name = visible(name)  # for messages: it is the guest's choice
+    name = escape_controls(name)  # for messages: it is the guest's choice
     try:
         if not _wasmtime.owns(store, function._func):
             raise LinkError(f"{name}: a function of another store, expected the store that it was made in")
@@ -60,7 +60,7 @@ class Exports(Mapping[str, Any]):
     def _look_up(self, name: str) -> Any:
         interface = self._interface
         if name not in interface.exports:
-            known = listed(interface.exports) or "nothing"
+            known = join_names(interface.exports) or "nothing"
             raise KeyError(f"the guest does not export {name!r}, it exports {known}")
         try:
             found = _wasmtime.export_of(self._store, self._instance, name)

@@ -1,4 +1,4 @@
-"""The memory of a guest, for as long as its store is open."""
+"""`GuestMemory`: a guest's memory outside of calls, for as long as its store is open."""
 
 from __future__ import annotations
 

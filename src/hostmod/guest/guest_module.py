@@ -1,4 +1,4 @@
-"""The exports of a guest as a class declares them, with guest types."""
+"""`GuestModule`: the exports of a guest as a class declares them, with guest types."""
 
 from __future__ import annotations
 

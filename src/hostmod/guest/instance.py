@@ -10,7 +10,7 @@ import wasmtime
 
 from hostmod import _wasmtime
 from hostmod.checks import mismatches, spell_type
-from hostmod.errors import Exit, LinkError, Mismatch, StoreBusyError, Trap, listed, visible
+from hostmod.errors import Exit, LinkError, Mismatch, StoreBusyError, Trap, escape_controls, join_names
 from hostmod.guest.exports import Exports
 from hostmod.guest.guest_memory import GuestMemory, closed
 from hostmod.guest.interface import Interface, interface_of
@@ -96,7 +96,7 @@ class Guest:
         self.close()
 
     def __repr__(self) -> str:
-        return f"<guest that exports {listed(self.exports) or 'nothing'}>"
+        return f"<guest that exports {join_names(self.exports) or 'nothing'}>"
 
 
 def instantiate(
@@ -225,7 +225,7 @@ def _memory_of(
             known = interface.exported_memories
             raise LinkError(
                 f"instantiate: memory={wanted!r}, expected one of the guest's: "
-                f"{listed(known) or 'it exports none'}"
+                f"{join_names(known) or 'it exports none'}"
             )
         return wanted, None
     provided: wasmtime.Memory | None = None
@@ -310,8 +310,9 @@ def check_unshared(interface: Interface) -> None:
     """Refuse a guest that imports a memory which threads share: hostmod neither makes such a one nor shows it."""
     for each in interface.memories:
         if each.type.is_shared:
+            name = escape_controls(f"{each.module}::{each.name}")
             raise LinkError(
-                f"instantiate: the guest imports a shared memory ({visible(f'{each.module}::{each.name}')}), expected "
+                f"instantiate: the guest imports a shared memory ({name}), expected "
                 "an unshared one; compile the guest without threads, or pass linker= with an instance that exports it"
             )
 

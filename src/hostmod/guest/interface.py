@@ -1,4 +1,4 @@
-"""A module's interface: what instantiating it and calling its exports needs to know, worked out once per module."""
+"""What instantiating a module and calling its exports needs to know, worked out once per module."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import wasmtime
 
 from hostmod import _wasmtime
 from hostmod._backend import select as backend
-from hostmod.errors import LinkError, visible
+from hostmod.errors import LinkError, escape_controls
 from hostmod.plan import Plan, Slot, signature
 from hostmod.types.base import GuestType
 from hostmod.types.references import EXTERNREF
@@ -119,7 +119,7 @@ class Interface:
         """Return the signature of a function that it exports; LinkError if it has no form in Python."""
         found = self._signatures.get(name)
         if found is None or found.backend is not backend.active:
-            found = self._signatures[name] = Signature(visible(name), self.exports[name].core_types)
+            found = self._signatures[name] = Signature(escape_controls(name), self.exports[name].core_types)
         return found
 
 

@@ -1,4 +1,4 @@
-"""How a call is shown: its arguments, its result or errno, as `log`, `trace` and the other decorators write them."""
+"""Shows a call on one line: its arguments, and its result or errno."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import errno
 from typing import Any
 
 from hostmod.declaration import Function
-from hostmod.errors import as_errno, visible
+from hostmod.errors import as_errno, escape_controls
 from hostmod.types.base import GuestType
 
 
@@ -28,7 +28,7 @@ class Watched:
         self.optional = function.plan.optional
         self.errors = function.plan.errors
 
-    def shown(self, arguments: tuple[Any, ...]) -> str:
+    def show_arguments(self, arguments: tuple[Any, ...]) -> str:
         """Show a call's arguments, in order and separated by commas. `arguments` are all of the Python callable's."""
         return ", ".join(cut(show(slot.type, arguments[at]), self.limit) for at, slot in self.slots)
 
@@ -67,7 +67,7 @@ def show_result(function: Function, result: Any) -> str:
 def show(type_: GuestType[Any], value: Any) -> str:
     """Show a value; watching a call never changes how it ends."""
     try:
-        return visible(str(type_.show(value)))
+        return escape_controls(str(type_.show(value)))
     except Exception:  # whatever a __repr__ or a show of the author's raises
         return f"{type(value).__name__}?"
 
@@ -84,7 +84,7 @@ def errno_name(error: BaseException, number: int) -> str:
 def message(error: BaseException) -> str:
     """Say what an exception says, on one line; watching a call never changes how it ends."""
     try:
-        return visible(str(error))
+        return escape_controls(str(error))
     except Exception:  # whatever a __str__ of the author's raises
         return "?"
 

@@ -8,7 +8,7 @@ from types import MappingProxyType, new_class
 from typing import Any, Protocol, Self, TypeVar, cast, overload
 
 from hostmod.declaration import Declaration, Function, Functions
-from hostmod.errors import DeclarationError, shown
+from hostmod.errors import DeclarationError, show_value
 
 M = TypeVar("M", bound=Declaration)
 
@@ -51,7 +51,10 @@ def decorate(host_module: Any, *decorators: Decorator) -> Any:
         return host_module.with_functions(_decorated(host_module.name, host_module.functions, decorators))
     if not isinstance(host_module, type) or not issubclass(host_module, Declaration):
         raise DeclarationError(
-            "decorate", shown(host_module, ""), "a HostModule class", "write decorate(Greeter, log(logger))"
+            "decorate",
+            show_value(host_module, ""),
+            "a HostModule class",
+            "write decorate(Greeter, log(logger))",
         )
 
     def body(namespace: dict[str, Any]) -> None:
@@ -73,7 +76,7 @@ def _decorated(name: str, functions: Functions, decorators: tuple[Decorator, ...
             if not isinstance(wrapped, Function):
                 raise DeclarationError(
                     f"decorate({name})",
-                    f"{shown(decorator, '')} returned {shown(wrapped, '')}",
+                    f"{show_value(decorator, '')} returned {show_value(wrapped, '')}",
                     "a Function",
                     "return function.with_func(...)",
                 )

@@ -1,4 +1,4 @@
-"""Logs the calls of host functions: one record of the standard library's `logging` for each."""
+"""`log`: a record of the standard library's `logging` for each call of a host function."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def log(
                 return wrapped(*arguments)
             # Before the call, which may write to what they refer to.
             call, extra = (
-                f"{watched.name}({watched.shown(arguments)})",
+                f"{watched.name}({watched.show_arguments(arguments)})",
                 {**fields, "host_arguments": watched.plain(arguments)},
             )
             start = clock()

@@ -1,4 +1,4 @@
-"""OpenTelemetry: a span for each call of a host function."""
+"""`otel`: an OpenTelemetry span for each call of a host function."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Profiling: how often each host function is called, how long it takes, and when."""
+"""`profile`: counts the calls of each host function, and adds up how long they take."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tracing: one strace-like line for each call of a host function."""
+"""`trace`: writes a line for each call of a host function, as strace does."""
 
 from __future__ import annotations
 

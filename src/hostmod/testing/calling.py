@@ -17,7 +17,7 @@ import wasmtime
 from hostmod import _wasmtime
 from hostmod._backend import select as backend
 from hostmod.declaration import Declaration, Function
-from hostmod.errors import ErrnoError, shown
+from hostmod.errors import ErrnoError, show_value
 from hostmod.guest import export_caller, new_engine
 from hostmod.plan import Slot
 from hostmod.testing.guards import GuardedMemory, GuardError
@@ -96,7 +96,7 @@ def _find(function: Callable[..., Any] | Function) -> tuple[Function, Callable[.
     if isinstance(function, Function):
         if function.has_self:
             raise TypeError(
-                f"testing.call: {shown(function, '')} needs an instance, expected a bound method; "
+                f"testing.call: {show_value(function, '')} needs an instance, expected a bound method; "
                 "write call(Module().method, ...)"
             )
         return function, function.func
@@ -116,7 +116,8 @@ def _find(function: Callable[..., Any] | Function) -> tuple[Function, Callable[.
             f"write call({cls or 'Module'}(...).{method}, ...)"
         )
     raise TypeError(
-        f"testing.call: {shown(function, '')}, expected a method of a HostModule instance that has @function above it"
+        f"testing.call: {show_value(function, '')}, expected a method of a HostModule instance that has "
+        "@function above it"
     )
 
 

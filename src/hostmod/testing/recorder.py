@@ -1,4 +1,4 @@
-"""Recording the calls of a real run, to assert on them."""
+"""`Recorder`: keeps the calls of a real run, to assert on them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Compiled guests on disk, so that a guest is compiled once and loaded after that."""
+"""Caches compiled guests on disk, so that a guest is compiled once and loaded after that."""
 
 from __future__ import annotations
 

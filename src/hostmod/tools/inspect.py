@@ -1,4 +1,4 @@
-"""Looking into a guest: what it imports, exports and remembers of how it was made, and who serves its imports."""
+"""Inspects a guest: its imports, exports, memories and producers, and who serves its imports."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Literal
 import wasmtime
 
 from hostmod.checks import core_names, core_signature, declared, functions_of, mismatches, name_of
-from hostmod.declaration import served
+from hostmod.declaration import find_function
 from hostmod.guest import compile_bytes, new_engine, read
 from hostmod.link import Host
 from hostmod.tools.wasm_binary import MemoryShape, leb, memories, read_name, sections
@@ -174,7 +174,7 @@ def _serve(found: Inspection, module: wasmtime.Module, hosts: Sequence[tuple[str
             each.type if each.kind == "function" else f"a {'func' if each.kind == 'function' else each.kind}"
         )
         problem = wrong.get((each.module, each.name, key))
-        function = served(functions[each.module], each.name)
+        function = find_function(functions[each.module], each.name)
         if problem is None and function is not None:
             each.status, each.offered = "served", declared(function)
         elif problem is not None:

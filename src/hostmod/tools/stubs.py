@@ -1,4 +1,4 @@
-"""A Python skeleton of the host modules that a guest needs."""
+"""Writes a Python skeleton of the host modules that a guest needs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How annotations are read: names that are known where they were written, forward references, and aliases."""
+"""Reads annotations: names known where they were written, forward references, and aliases."""
 
 from __future__ import annotations
 

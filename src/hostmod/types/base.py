@@ -1,4 +1,4 @@
-"""What a guest type is, and how an annotation becomes one."""
+"""`GuestType`, the base of guest types, and how an annotation becomes one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import is_dataclass
 from struct import Struct
 from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar, cast
 
-from hostmod.errors import DeclarationError, shown
+from hostmod.errors import DeclarationError, show_value
 from hostmod.memory import Memory
 from hostmod.types.annotations import is_alias, unaliased
 from hostmod.types.code import Code, Facts, Packed
@@ -206,7 +206,7 @@ class Inline:
         self.names = names or {}
 
 
-class WordsType(GuestType[T]):
+class CoreValuesType(GuestType[T]):
     """A guest type whose place in memory holds just its core values, little-endian."""
 
     layout: Struct = Struct("<I")
@@ -320,7 +320,7 @@ def _hooked(holder: object, name: str, argument: object, where: str) -> GuestTyp
             where, f"{name} raised {type(error).__name__}: {error}", "a GuestType instance"
         ) from error
     if not isinstance(found, GuestType):
-        raise DeclarationError(where, f"{name} returned {shown(found)}", "a GuestType instance")
+        raise DeclarationError(where, f"{name} returned {show_value(found)}", "a GuestType instance")
     return found
 
 

@@ -7,9 +7,9 @@ from struct import Struct
 from types import GenericAlias
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
-from hostmod.errors import ConversionError, DeclarationError, shown
+from hostmod.errors import ConversionError, DeclarationError, show_value
 from hostmod.memory import Memory
-from hostmod.types.base import Word, WordsType, describe, resolve
+from hostmod.types.base import CoreValuesType, Word, describe, resolve
 from hostmod.types.code import Code, Facts, Packed
 from hostmod.types.scalar import OPCODES, FloatType, IntegerType, ScalarType
 
@@ -35,7 +35,7 @@ def _escaped(byte: int) -> str:
     return chr(byte) if 32 <= byte < 127 else f"\\x{byte:02x}"
 
 
-class BytesType(WordsType[memoryview]):
+class BytesType(CoreValuesType[memoryview]):
     """Guest memory as a writable memoryview: a pointer and a length in bytes; nothing is copied."""
 
     name = "Bytes"
@@ -66,7 +66,7 @@ class BytesType(WordsType[memoryview]):
         try:
             source = memoryview(value)
         except TypeError:
-            raise ConversionError("", shown(value), f"{self} (bytes, bytearray or memoryview)") from None
+            raise ConversionError("", show_value(value), f"{self} (bytes, bytearray or memoryview)") from None
         with source:
             if source.nbytes % self.step or not source.c_contiguous:
                 raise ConversionError(

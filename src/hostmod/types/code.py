@@ -1,4 +1,4 @@
-"""What backends know of a guest type besides its methods: facts, its packed form for C, and the code it writes."""
+"""What backends know of a guest type besides its methods: facts, packed form, and the code that it writes."""
 
 from __future__ import annotations
 

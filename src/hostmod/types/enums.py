@@ -6,7 +6,7 @@ import enum as _enum
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, TypeVar
 
-from hostmod.errors import ConversionError, DeclarationError, shown
+from hostmod.errors import ConversionError, DeclarationError, show_value
 from hostmod.memory import Memory
 from hostmod.types import base
 from hostmod.types.base import GuestType, Inline, Word, describe, resolve
@@ -118,7 +118,7 @@ class EnumType(GuestType[Any]):
         """
         if isinstance(value, self.cls) or (self.unknown == "int" and isinstance(value, int)):
             return self.base.check(value)
-        raise ConversionError("", shown(value), f"a {self.name} ({self._choices()})")
+        raise ConversionError("", show_value(value), f"a {self.name} ({self._choices()})")
 
     def packed(self) -> Packed:
         return Packed("ENUM", base=self.base.packed().opcode, extra=self.members, cls=self.cls)

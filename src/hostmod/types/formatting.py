@@ -1,4 +1,4 @@
-"""Showing values on one line, as log lines do."""
+"""`format`: shows values on one line, as log lines do."""
 
 from __future__ import annotations
 

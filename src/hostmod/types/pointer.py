@@ -9,9 +9,9 @@ from operator import index as exact
 from struct import Struct
 from typing import Any, Generic, TypeVar, overload
 
-from hostmod.errors import ConversionError, DeclarationError, HostmodError, shown
+from hostmod.errors import ConversionError, DeclarationError, HostmodError, show_value
 from hostmod.memory import FixedSizeMemory, Memory
-from hostmod.types.base import GuestType, Word, WordsType, describe, resolve_object
+from hostmod.types.base import CoreValuesType, GuestType, Word, describe, resolve_object
 from hostmod.types.code import Code, Facts, Packed
 
 T = TypeVar("T")
@@ -214,7 +214,7 @@ class List(Generic[T]):
             index = exact(index)
         position = index + self.length if index < 0 else index
         if not 0 <= position < self.length:
-            raise IndexError(f"list index {shown(index, '')} out of range for {self.length} objects")
+            raise IndexError(f"list index {show_value(index, '')} out of range for {self.length} objects")
         pointer = self.pointer
         offset = pointer.offset
         if type(offset) is not int:
@@ -272,7 +272,7 @@ def _element(name: str, arguments: tuple[object, ...], where: str) -> GuestType[
         raise DeclarationError(where, f"annotated {name}[{found}]", error.expected, error.write) from None
 
 
-class PointerType(WordsType[Any]):
+class PointerType(CoreValuesType[Any]):
     """A `Pointer`: one i32, any value, checked when it is used."""
 
     core = ("i32",)
@@ -306,7 +306,7 @@ class PointerType(WordsType[Any]):
     def offset_of(self, memory: Memory, value: Any) -> int:
         """Return the pointer's offset; a pointer into another memory is copied into this one, if it can be."""
         if not isinstance(value, Pointer):
-            raise ConversionError("", shown(value), str(self), "write Pointer(memory, offset)")
+            raise ConversionError("", show_value(value), str(self), "write Pointer(memory, offset)")
         if value.type != self.element:
             raise ConversionError("", repr(value), str(self))
         if value.memory is memory or value.memory == memory:
@@ -348,7 +348,7 @@ class NullablePointerType(PointerType):
         return "null" if value is None else super().show(value)
 
 
-class ListType(WordsType[Any]):
+class ListType(CoreValuesType[Any]):
     """A `List`: a pointer and a number of objects, checked as a whole when it is loaded."""
 
     core = ("i32", "i32")
@@ -376,7 +376,7 @@ class ListType(WordsType[Any]):
             if pointer.memory is memory or pointer.memory == memory:
                 return pointer.offset, value.length
         elif not isinstance(value, Sequence) or isinstance(value, str | bytes):
-            raise ConversionError("", shown(value), f"{self} (a List or a sequence)")
+            raise ConversionError("", show_value(value), f"{self} (a List or a sequence)")
         step = self.element.size
         offset = memory.allocate(len(value) * step, self.element.align)
         for index, item in enumerate(value):

@@ -1,4 +1,4 @@
-"""Guest types that hold no bytes: `ExternRef` and `Caller`."""
+"""Guest types without bytes in memory: `ExternRef` and `Caller`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a host function can return: a value, several, nothing, or one of these or an errno."""
+"""Results of host functions: a value, several, nothing, or one of these or an errno."""
 
 from __future__ import annotations
 

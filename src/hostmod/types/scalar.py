@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from struct import Struct
 from typing import Annotated, Any, SupportsIndex
 
-from hostmod.errors import ConversionError, error_string, shown
+from hostmod.errors import ConversionError, error_string, show_value
 from hostmod.memory import Memory
 from hostmod.types.base import CoreType, GuestType, Inline, Layout, Word
 from hostmod.types.code import Code, Facts, Packed
@@ -61,7 +61,7 @@ class ScalarType(GuestType[Any]):
     def refuse(self, value: object, where: str = "") -> ConversionError:
         """Return the error for a value that does not fit."""
         return ConversionError(
-            where, shown(value, "" if isinstance(value, int | float) else None), self.expected
+            where, show_value(value, "" if isinstance(value, int | float) else None), self.expected
         )
 
     @property

@@ -15,7 +15,7 @@ from struct import Struct
 from typing import Any, TypeVar, dataclass_transform, overload
 
 from hostmod._codegen import compile_source
-from hostmod.errors import ConversionError, DeclarationError, SegmentationFault, shown
+from hostmod.errors import ConversionError, DeclarationError, SegmentationFault, show_value
 from hostmod.memory import OUTSIDE, FixedSizeMemory, Memory
 from hostmod.types.annotations import names_around, read_annotations, unaliased
 from hostmod.types.base import GuestType, Inline, describe, resolve_object
@@ -169,7 +169,7 @@ class StructType(GuestType[Any]):
     @staticmethod
     def _mismatch(value: Any, cls: type) -> Any:
         if not isinstance(value, cls):
-            raise ConversionError("", shown(value), cls.__name__)
+            raise ConversionError("", show_value(value), cls.__name__)
         return value
 
     def _generate(self) -> None:
@@ -365,7 +365,7 @@ class FixedBytesType(GuestType[bytes]):
     def check(self, value: bytes) -> bytes:
         """Return the value, padded with zeros as C does, or raise ConversionError if it is longer."""
         if not isinstance(value, bytes | bytearray | memoryview):
-            raise ConversionError("", shown(value), self.name)
+            raise ConversionError("", show_value(value), self.name)
         data = bytes(value)
         if len(data) > self.size:
             raise ConversionError("", f"{len(data)} bytes", self.name)
@@ -414,7 +414,7 @@ class FixedArrayType(GuestType[list[Any]]):
         try:
             length = len(value)
         except TypeError:
-            raise ConversionError("", shown(value), self.name) from None
+            raise ConversionError("", show_value(value), self.name) from None
         if length != self.length:
             raise ConversionError("", f"{length} elements", self.name)
         return value

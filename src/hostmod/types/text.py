@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from struct import Struct
 from typing import Annotated
 
-from hostmod.errors import ConversionError, InvalidStringError, shown
+from hostmod.errors import ConversionError, InvalidStringError, show_value
 from hostmod.memory import Memory
-from hostmod.types.base import Word, WordsType
+from hostmod.types.base import CoreValuesType, Word
 from hostmod.types.code import Code, Facts, Packed
 
 MAX_SHOWN = 64
@@ -31,7 +31,7 @@ def decode(data: bytes | memoryview, offset: int, errors: str) -> str:
         raise InvalidStringError(offset, bytes(data), f"{error.reason} at byte {error.start}") from None
 
 
-class _TextType(WordsType[str]):
+class _TextType(CoreValuesType[str]):
     """What `String` and `CString` share."""
 
     result = "take an out: Bytes parameter, write into it and return the length: the guest owns its memory"
@@ -44,11 +44,11 @@ class _TextType(WordsType[str]):
     def encode(self, value: str) -> bytes:
         """Encode by the policy; ConversionError if it is no str, or holds what UTF-8 cannot."""
         if not isinstance(value, str):
-            raise ConversionError("", shown(value), str(self))
+            raise ConversionError("", show_value(value), str(self))
         try:
             return value.encode("utf-8", "strict" if self.errors == "replace" else self.errors)
         except UnicodeEncodeError as error:
-            raise ConversionError("", shown(value, error.reason), "text that UTF-8 can encode") from None
+            raise ConversionError("", show_value(value, error.reason), "text that UTF-8 can encode") from None
 
     def show(self, value: str) -> str:
         return show_text(value)
@@ -114,7 +114,7 @@ class CStringType(_TextType):
         data = self.encode(value)
         if b"\0" in data:
             raise ConversionError(
-                "", shown(value, "holds a NUL"), "text without NUL characters", "String can hold them"
+                "", show_value(value, "holds a NUL"), "text without NUL characters", "String can hold them"
             )
         offset = memory.allocate(len(data) + 1)
         memory.write(offset, data + b"\0")

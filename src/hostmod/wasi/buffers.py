@@ -1,4 +1,4 @@
-"""Bytes in a guest's memory: the buffers that it lists for reads and writes, and its arguments and environment."""
+"""Bytes in a guest's memory: buffers of reads and writes, arguments and environment."""
 
 from __future__ import annotations
 

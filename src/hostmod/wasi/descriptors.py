@@ -1,4 +1,4 @@
-"""The descriptors that a guest has open: their numbers, what each stands for, and what may be done with it."""
+"""The table of file descriptors of a guest, with their rights."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class Descriptors(dict[int, Descriptor]):
         """Give a socket a number."""
         return self.add(Descriptor(file, None, SOCKET_RIGHTS, SOCKET_RIGHTS, flags))
 
-    def listed(self) -> int:
+    def kept_entries(self) -> int:
         """How many entries of directories are kept for all of them."""
         return sum(len(each.entries) for each in self.values() if each.entries is not None)
 

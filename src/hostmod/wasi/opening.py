@@ -1,4 +1,4 @@
-"""Opening what is at the end of a path, as `path_open` does."""
+"""Opens what is at the end of a path, as `path_open` does."""
 
 from __future__ import annotations
 

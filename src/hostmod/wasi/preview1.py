@@ -476,7 +476,7 @@ class Wasi(HostModule, name="wasi_snapshot_preview1", errors={OSError: errno_of}
         # What is above is nothing that the guest need know; its own number stands for that.
         entries = [(b".", ino, DIRECTORY), (b"..", ino, DIRECTORY)]
         found.entries = None  # what it held before makes room
-        room = self._max_entries - self._open.listed()
+        room = self._max_entries - self._open.kept_entries()
         for name, number, filetype in directory.entries(room + 1):
             entries.append((name.encode(), number, filetype))
             if len(entries) > room + 2:

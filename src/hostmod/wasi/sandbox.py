@@ -1,4 +1,4 @@
-"""Resolving a guest's path beneath a preopened directory: the boundary that no path crosses.
+"""Resolves a guest's path beneath a preopened directory, which no path leaves.
 
 A path is walked one component at a time, from a directory that is held open to one that is opened in it without
 following links. ``..`` goes back to a directory that the walk has come through, never to what the system calls the

@@ -1,4 +1,4 @@
-"""What an operating system offers a guest: files, directories and clocks, as plain Python values.
+"""The `System` interface: files, directories and clocks that a guest gets, as plain Python values.
 
 A `System` gives one `Directory`; directories give files and further directories. None of them sees guest memory, and
 none resolves a path: a name given to them is one component, never empty, ``.`` or ``..``, without ``/`` and NUL, and is

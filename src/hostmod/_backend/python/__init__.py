@@ -12,7 +12,7 @@ Guest direction (`guest`): `render_guest` writes a function of the plan's parame
 guest.
 """
 
-from hostmod._backend.conversions import StructError, bad_none, bad_tuple, bad_value, checked_words
+from hostmod._backend.conversions import StructError, bad_none, bad_tuple, bad_value, checked_core_values
 from hostmod._backend.python.codegen import render_guest, render_host
 from hostmod._backend.python.runtime import GuestThunk, HostThunk, define_all, no_memory, not_copied
 
@@ -26,7 +26,7 @@ __all__ = [
     "bad_none",
     "bad_tuple",
     "bad_value",
-    "checked_words",
+    "checked_core_values",
     "define_all",
     "no_memory",
     "not_copied",

@@ -107,7 +107,7 @@ class Stored(Place):
         line = f"words = {function}(memory, {self.value})"
         guarded(self.source, [line], self.where, self._slot_name, self.value, passing)
         self.add(
-            f"put_words({self.frame}, {self.where}, {self._slot_name}, words)", "del words"
+            f"put_core_values({self.frame}, {self.where}, {self._slot_name}, words)", "del words"
         )  # they may be views
 
 
@@ -179,7 +179,7 @@ _SIZE = (
     "data = window.view",
     "size = window.size",
     "if size < 0:",
-    "    window, data, size = f.adopt_again()",
+    "    window, data, size = f.take_memory_again()",
 )
 """Lines that ask a window for its view and size. One on memory that can move may have ended just now, by Python code
 that let the guest run: it is made again. What is read in place is read by `data`, which ends when the guest runs."""
@@ -216,7 +216,7 @@ def render_host(plan: Plan, fixed_memory: bool = False) -> tuple[str, dict[str, 
                 "key = f.item.tobytes()",
                 "window = f.window",
                 "if key != f.key or window.size != data_size(f.context_argument, f.memory_argument):",
-                "    window = f.adopt(key)",
+                "    window = f.take_memory(key)",
             )
         source.add(*_SIZE)
     if memory:

@@ -25,7 +25,7 @@ from hostmod._backend.conversions import (
     bad_none,
     bad_tuple,
     bad_value,
-    checked_words,
+    checked_core_values,
     invalid_string,
     plain_tuple,
 )
@@ -77,10 +77,10 @@ class Slots:
             setattr(self, name, raw.cast(name))  # type: ignore[call-overload]  # a format character from the table
 
 
-def put_words(slots: Slots, where: str, slot: Slot, words: Sequence[Any]) -> None:
+def put_core_values(slots: Slots, where: str, slot: Slot, words: Sequence[Any]) -> None:
     """Store the core values that a guest type made."""
     for index, (core, word) in enumerate(
-        zip(slot.type.core, checked_words(where, slot, words), strict=True), slot.index
+        zip(slot.type.core, checked_core_values(where, slot, words), strict=True), slot.index
     ):
         view = getattr(slots, WORD[core])
         view[index * _wasmtime.RAW_SIZE // (4 if core in ("i32", "f32") else 8)] = word
@@ -139,7 +139,7 @@ class Frame(Slots):
         self.caller_argument = _wasmtime.address_argument(caller)
         self.caller = caller
 
-    def adopt(self, key: bytes) -> views.Window:
+    def take_memory(self, key: bytes) -> views.Window:
         """Take up a memory that is not the one found last, or has another size now, and return the window on it."""
         kind = key[0]
         if kind != _wasmtime.EXTERN_MEMORY:
@@ -157,10 +157,10 @@ class Frame(Slots):
         self.key = key
         return window
 
-    def adopt_again(self) -> tuple[views.Window, memoryview, int]:
+    def take_memory_again(self) -> tuple[views.Window, memoryview, int]:
         """Return the window on the same memory, which has ended just now, its view and its size in bytes."""
         for _ in range(ROUNDS):
-            window = self.adopt(self.key)
+            window = self.take_memory(self.key)
             data, size = window.view, window.size
             if size >= 0:
                 return window, data, size
@@ -191,7 +191,7 @@ class Locator:
             frame.context_argument, frame.memory_argument
         ):
             return window
-        return frame.adopt(key)
+        return frame.take_memory(key)
 
     def missing(self) -> MemoryAccessError:
         """The error for a guest that exports no such thing."""
@@ -216,7 +216,7 @@ class FixedLocator(Locator):
             frame.item[:] = self._item
         elif frame.window.size == _wasmtime.prepared_data_size(frame.context_argument, frame.memory_argument):
             return frame.window
-        return frame.adopt(self._item)
+        return frame.take_memory(self._item)
 
 
 _export_get = _wasmtime.prepared_export_get
@@ -271,7 +271,7 @@ class CallMemory(Memory):
         if self._found:
             window = frame.window
             if window.size != _data_size(frame.context_argument, frame.memory_argument):
-                window = frame.adopt(frame.key)
+                window = frame.take_memory(frame.key)
             return window
         # What Locator.locate does, without the cost of its call.
         if not _export_get(
@@ -281,7 +281,7 @@ class CallMemory(Memory):
         key = frame.item.tobytes()
         window = frame.window
         if key != frame.key or window.size != _data_size(frame.context_argument, frame.memory_argument):
-            window = frame.adopt(key)
+            window = frame.take_memory(key)
         self._found = True
         return window
 
@@ -329,7 +329,7 @@ def view_of(frame: Frame, made: list[Views], start: int, stop: int, format: str)
         view = made[-1].view(start, stop, format) if made else None
         if view is not None:
             return view
-        made.append(Views(frame.adopt(frame.key)))
+        made.append(Views(frame.take_memory(frame.key)))
     raise nested()
 
 
@@ -337,7 +337,7 @@ def moved_text(errors: str, offset: int, length: int, frame: Frame) -> str:
     """Read text of a memory that has moved while it was read; `errors` is a policy of `codecs`."""
     for _ in range(ROUNDS):
         with contextlib.suppress(ValueError, TypeError):
-            data = bytes(frame.adopt(frame.key).view[offset : offset + length])
+            data = bytes(frame.take_memory(frame.key).view[offset : offset + length])
             break
     else:
         raise nested()
@@ -440,7 +440,7 @@ _HOST_NAMES: dict[str, Any] = {
     "new": object.__new__,
     "partial": functools.partial,
     "plain_tuple": plain_tuple,
-    "put_words": put_words,
+    "put_core_values": put_core_values,
     "raised": _wasmtime.raised,
     "raw_caller": raw_caller,
     "ref": weakref.ref,
@@ -534,7 +534,7 @@ _GUEST_NAMES: dict[str, Any] = {
     "failure": _wasmtime.failure,
     "here": _wasmtime.stack.here,
     "index": operator.index,
-    "put_words": put_words,
+    "put_core_values": put_core_values,
     "from_raw": capi.externref_from_raw,
     "drop": externref.drop,
     "dropped": externref.dropped,

@@ -1,4 +1,4 @@
-"""What every language's bindings are written from: a host module's functions, structs, enums and error numbers."""
+"""The host module that bindings are written from: functions, structs, enums and error numbers."""
 
 from __future__ import annotations
 

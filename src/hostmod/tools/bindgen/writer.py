@@ -1,4 +1,4 @@
-"""What the writers of all languages share: the walk over a host module's types, functions and parameters."""
+"""The base of all writers of bindings: walks over the types, functions and parameters of a host module."""
 
 from __future__ import annotations
 

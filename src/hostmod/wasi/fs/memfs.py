@@ -1,4 +1,4 @@
-"""A System in memory: a writable tree of files, with a limit to its size; and a zip archive as one."""
+"""`MemoryFS`: a writable tree of files in memory with a limit to its size; and `ZipFS`."""
 
 from __future__ import annotations
 

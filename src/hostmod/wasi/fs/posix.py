@@ -1,4 +1,4 @@
-"""A System on the real operating system: one directory of the host, and what is beneath it.
+"""`HostDirectory`: a directory of the host, and what is beneath it, as a System.
 
 Every call names one component relative to a directory descriptor, and none follows a link, so that nothing outside can
 be reached by a name; see `hostmod.wasi.sandbox` for how paths become names.

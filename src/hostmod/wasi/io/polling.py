@@ -1,4 +1,4 @@
-"""Waiting for clocks and files at the same time, as `poll_oneoff` does."""
+"""Waits for clocks and files at the same time, as `poll_oneoff` does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Python streams as files of a guest: text or binary, in memory, pipes and terminals, or plain functions."""
+"""Python streams as files of a guest: text or binary, in memory, pipes, terminals, or plain functions."""
 
 from __future__ import annotations
 
