@@ -210,7 +210,7 @@ class Raw:
         self._function = function  # keeps its structure
         self._address = ctypes.addressof(function._func)
         self._params, self._results = plan.param_types, plan.result_types
-        self._words = plan.words
+        self._words = plan.slot_count
 
     def __call__(self, words: Sequence[Any]) -> tuple[Any, BaseException | None]:
         """Return the bytes of the results, and what was raised."""

@@ -86,7 +86,7 @@ def test_a_signature_becomes_slots_with_the_index_of_their_first_core_value() ->
         *("i32", "i32", "i32", "externref", "i32", "i32", "i32"),
     )
     assert found.result_types == ("i32", "f64", "i32")
-    assert (found.optional, found.is_tuple, found.errno_index, found.words) == (True, True, 2, 15)
+    assert (found.optional, found.is_tuple, found.errno_index, found.slot_count) == (True, True, 2, 15)
     assert found.where == "kv.everything"
 
 
@@ -121,7 +121,7 @@ def pair() -> tuple[Int32, Int32]:
 def test_a_plan_spells_its_core_signature(function: Callable[..., Any], text: str, words: int) -> None:
     found = plan(function)
     assert found.signature == text == signature(found.param_types, found.result_types)
-    assert found.words == words
+    assert found.slot_count == words
 
 
 def test_a_plan_is_frozen_equal_by_what_it_holds_and_can_be_a_key() -> None:

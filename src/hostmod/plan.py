@@ -74,7 +74,7 @@ class Plan:
         return sum(len(slot.type.core) for slot in self.results)
 
     @property
-    def words(self) -> int:
+    def slot_count(self) -> int:
         """How many core values the stack of one call has room for: parameters and results share it."""
         return max(len(self.param_types), len(self.result_types), 1)
 

@@ -24,16 +24,16 @@ __all__ = [
 StructError = struct.error
 
 
-def unpack_core_values(where: str, slot: Slot, words: object) -> Sequence[Any]:
+def unpack_core_values(where: str, slot: Slot, core_values: object) -> Sequence[Any]:
     """Check that a guest type of the user's made a sequence of as many core values as it says."""
     count = len(slot.type.core)
-    if not isinstance(words, Sequence) or isinstance(words, str | bytes | bytearray | memoryview):
+    if not isinstance(core_values, Sequence) or isinstance(core_values, str | bytes | bytearray | memoryview):
         raise ConversionError(
             slot.at(where),
-            f"{show_value(words)} from {slot.type}.store_value",
+            f"{show_value(core_values)} from {slot.type}.store_value",
             f"a tuple of core values ({', '.join(slot.type.core)})",
         )
-    found = tuple(words)
+    found = tuple(core_values)
     if len(found) != count:
         raise ConversionError(
             slot.at(where), f"{len(found)} core values from {slot.type}.store_value", f"{count}"
@@ -41,10 +41,10 @@ def unpack_core_values(where: str, slot: Slot, words: object) -> Sequence[Any]:
     return found
 
 
-def checked_core_values(where: str, slot: Slot, words: Sequence[Any]) -> list[Any]:
+def checked_core_values(where: str, slot: Slot, core_values: Sequence[Any]) -> list[Any]:
     """Check the core values that a guest type made; integers may be signed or unsigned, and become unsigned."""
     found: list[Any] = []
-    for core, word in zip(slot.type.core, unpack_core_values(where, slot, words), strict=True):
+    for core, word in zip(slot.type.core, unpack_core_values(where, slot, core_values), strict=True):
         try:
             if core in ("i32", "i64"):
                 bits = 32 if core == "i32" else 64

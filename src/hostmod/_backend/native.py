@@ -125,19 +125,19 @@ def _struct_codec(type_: StructType) -> native.Codec | None:
 # ----------------------------------------------------------------------------------------------- what the C code asks
 
 
-def _load(where: str, slot: Slot, memory: Memory, words: Sequence[Any]) -> Any:
+def _load(where: str, slot: Slot, memory: Memory, core_values: Sequence[Any]) -> Any:
     try:
-        return slot.type.load_value(memory, words)
+        return slot.type.load_value(memory, core_values)
     except ConversionError as error:
         raise bad_value(where, slot, None, error) from error
 
 
 def _store(where: str, slot: Slot, memory: Memory, value: Any) -> Sequence[Any]:
     try:
-        words = slot.type.store_value(memory, value)
+        core_values = slot.type.store_value(memory, value)
     except (TypeError, ValueError, OverflowError, python.StructError) as error:
         raise bad_value(where, slot, value, error) from error
-    return python.checked_core_values(where, slot, words)
+    return python.checked_core_values(where, slot, core_values)
 
 
 def _fault(offset: int, length: int, size: int) -> None:
@@ -349,7 +349,7 @@ class GuestThunk(python.GuestThunk):
                 plan.optional,
                 plan.is_tuple,
                 plan.errno_index,
-                plan.words,
+                plan.slot_count,
             )
 
     def caller(

@@ -68,16 +68,16 @@ def call(function: Callable[..., Any] | Function, /, *arguments: Any) -> Any:
         instance = linker.instantiate(store, wasmtime.Module(engine, _guest(found)))
         exports = instance.exports(store)
         memory = GuardedMemory(store, exports["memory"])  # type: ignore[arg-type]  # the guest is the one above
-        words: list[Any] = []
+        core_values: list[Any] = []
         places: list[tuple[int, int] | None] = []
         for slot, value in zip(slots, arguments, strict=True):
             memory._what = f"{slot.name}"
             before = len(memory.allocations())
-            words += slot.type.store_value(memory, value)
+            core_values += slot.type.store_value(memory, value)
             made = memory.allocations()[before:]
             places.append(made[0][:2] if made else None)
         try:
-            results = export_caller("call", store, exports["call"])(*words)  # type: ignore[arg-type]  # a Func
+            results = export_caller("call", store, exports["call"])(*core_values)  # type: ignore[arg-type]  # a Func
         except BaseException as error:
             try:
                 memory.check(plan.where)
@@ -146,7 +146,7 @@ def _copy_back(slot: Slot, value: Any, data: bytes) -> None:
 
 def _result(function: Function, memory: GuardedMemory, results: Any) -> Any:
     plan = function.plan
-    words = [
+    core_values = [
         word & (2**32 - 1 if core == "i32" else 2**64 - 1) if core in ("i32", "i64") else word
         for core, word in zip(plan.result_types, results, strict=False)
     ]
@@ -154,5 +154,5 @@ def _result(function: Function, memory: GuardedMemory, results: Any) -> Any:
         number = results[plan.errno_index]
         if number != 0:
             raise ErrnoError(number)
-    values = tuple(slot.type.load_value(memory, words[slot.index : slot.stop]) for slot in plan.results)
+    values = tuple(slot.type.load_value(memory, core_values[slot.index : slot.stop]) for slot in plan.results)
     return values if plan.is_tuple else values[0] if values else None

@@ -23,7 +23,7 @@ enumeration: Callable[[Any, Any, str], GuestType[Any]] = NotImplemented
 CoreType = Literal["i32", "i64", "f32", "f64", "externref"]
 """A value type of the WebAssembly core specification that a guest type can be made of."""
 
-Word = Any
+CoreValue = Any
 """One core value: an unsigned int for i32 and i64, a float for f32 and f64, any object for externref."""
 
 
@@ -62,7 +62,7 @@ class GuestType(Generic[T]):
 
     >>> class FlagType(GuestType[str]):
     ...     name, core, size, align = "Flag", ("i32",), 1, 1
-    ...     def load_value(self, memory, words): return "on" if words[0] else "off"
+    ...     def load_value(self, memory, core_values): return "on" if core_values[0] else "off"
     ...     def store_value(self, memory, value): return (int(value == "on"),)
     ...     def load_object(self, memory, offset): return "on" if memory.read_uint8(offset) else "off"
     ...     def store_object(self, memory, offset, value): memory.write_uint8(offset, value == "on")
@@ -86,11 +86,11 @@ class GuestType(Generic[T]):
                 if name not in vars(cls):
                     setattr(cls, name, vars(GuestType)[name])  # as if its body said so
 
-    def load_value(self, memory: Memory, words: Sequence[Word]) -> T:
+    def load_value(self, memory: Memory, core_values: Sequence[CoreValue], /) -> T:
         """Make the value from `len(self.core)` core values."""
         raise TypeError(f"{self} does not implement load_value")
 
-    def store_value(self, memory: Memory, value: T) -> Sequence[Word]:
+    def store_value(self, memory: Memory, value: T) -> Sequence[CoreValue]:
         """Make `len(self.core)` core values from the value; ConversionError if it does not fit."""
         raise TypeError(f"{self} does not implement store_value")
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from hostmod.errors import ConversionError, DeclarationError, show_value
 from hostmod.memory import Memory
-from hostmod.types.base import CoreValuesType, Word, describe, resolve
+from hostmod.types.base import CoreValue, CoreValuesType, describe, resolve
 from hostmod.types.code import Code, Facts, Packed
 from hostmod.types.scalar import OPCODES, FloatType, IntegerType, ScalarType
 
@@ -58,11 +58,11 @@ class BytesType(CoreValuesType[memoryview]):
         else:
             super().write_load(code)
 
-    def load_value(self, memory: Memory, words: Sequence[Word]) -> memoryview:
-        offset, length = words
+    def load_value(self, memory: Memory, core_values: Sequence[CoreValue]) -> memoryview:
+        offset, length = core_values
         return memory._elements(offset, length * self.step, self.format)
 
-    def store_value(self, memory: Memory, value: memoryview | bytes | bytearray) -> Sequence[Word]:
+    def store_value(self, memory: Memory, value: memoryview | bytes | bytearray) -> Sequence[CoreValue]:
         try:
             source = memoryview(value)
         except TypeError:

@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeVar
 from hostmod.errors import ConversionError, DeclarationError, show_value
 from hostmod.memory import Memory
 from hostmod.types import base
-from hostmod.types.base import GuestType, Inline, Word, describe, resolve
+from hostmod.types.base import CoreValue, GuestType, Inline, describe, resolve
 from hostmod.types.code import Code, Facts, Packed
 from hostmod.types.scalar import WIDENED, IntegerType
 
@@ -135,10 +135,10 @@ class EnumType(GuestType[Any]):
         place = code.core(0, WIDENED.get(self.base.format, self.base.format))
         code.guarded(f"{place} = {code.name('number', self.number)}({code.value})")
 
-    def load_value(self, memory: Memory, words: Sequence[Word]) -> Any:
-        return self.member(self.base.load_value(memory, words))
+    def load_value(self, memory: Memory, core_values: Sequence[CoreValue]) -> Any:
+        return self.member(self.base.load_value(memory, core_values))
 
-    def store_value(self, memory: Memory, value: Any) -> Sequence[Word]:
+    def store_value(self, memory: Memory, value: Any) -> Sequence[CoreValue]:
         return (self.number(value),)
 
     def load_object(self, memory: Memory, offset: int) -> Any:

@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar, overload
 
 from hostmod.errors import ConversionError, DeclarationError, HostmodError, show_value
 from hostmod.memory import FixedSizeMemory, Memory
-from hostmod.types.base import CoreValuesType, GuestType, Word, describe, resolve_object
+from hostmod.types.base import CoreValue, CoreValuesType, GuestType, describe, resolve_object
 from hostmod.types.code import Code, Facts, Packed
 
 T = TypeVar("T")
@@ -297,10 +297,10 @@ class PointerType(CoreValuesType[Any]):
             f"{code.value}.type = {code.name('type', self.element)}",
         )
 
-    def load_value(self, memory: Memory, words: Sequence[Word]) -> Any:
-        return Pointer(memory, words[0], self.element)
+    def load_value(self, memory: Memory, core_values: Sequence[CoreValue]) -> Any:
+        return Pointer(memory, core_values[0], self.element)
 
-    def store_value(self, memory: Memory, value: Any) -> Sequence[Word]:
+    def store_value(self, memory: Memory, value: Any) -> Sequence[CoreValue]:
         return (self.offset_of(memory, value),)
 
     def offset_of(self, memory: Memory, value: Any) -> int:
@@ -338,10 +338,10 @@ class NullablePointerType(PointerType):
 
     write_load = GuestType.write_load
 
-    def load_value(self, memory: Memory, words: Sequence[Word]) -> Any:
-        return None if words[0] == 0 else super().load_value(memory, words)
+    def load_value(self, memory: Memory, core_values: Sequence[CoreValue]) -> Any:
+        return None if core_values[0] == 0 else super().load_value(memory, core_values)
 
-    def store_value(self, memory: Memory, value: Any) -> Sequence[Word]:
+    def store_value(self, memory: Memory, value: Any) -> Sequence[CoreValue]:
         return (0,) if value is None else super().store_value(memory, value)
 
     def show(self, value: Any) -> str:
@@ -364,11 +364,11 @@ class ListType(CoreValuesType[Any]):
     def packed(self) -> Packed:
         return Packed("LIST", step=self.element.size, element=self.element)
 
-    def load_value(self, memory: Memory, words: Sequence[Word]) -> Any:
-        offset, length = words
+    def load_value(self, memory: Memory, core_values: Sequence[CoreValue]) -> Any:
+        offset, length = core_values
         return List(Pointer(memory, offset, self.element), length)
 
-    def store_value(self, memory: Memory, value: Any) -> Sequence[Word]:
+    def store_value(self, memory: Memory, value: Any) -> Sequence[CoreValue]:
         if isinstance(value, List):
             pointer = value.pointer
             if pointer.type != self.element:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from hostmod.errors import StaleMemoryError
 from hostmod.memory import Memory
-from hostmod.types.base import GuestType, Word
+from hostmod.types.base import CoreValue, GuestType
 from hostmod.types.code import Code, Facts, Packed
 
 if TYPE_CHECKING:
@@ -30,10 +30,10 @@ class ExternRefType(GuestType[Any]):
     def write_store(self, code: Code) -> None:
         code.defer()
 
-    def load_value(self, memory: Memory, words: Sequence[Word]) -> Any:
-        return words[0]
+    def load_value(self, memory: Memory, core_values: Sequence[CoreValue]) -> Any:
+        return core_values[0]
 
-    def store_value(self, memory: Memory, value: Any) -> Sequence[Word]:
+    def store_value(self, memory: Memory, value: Any) -> Sequence[CoreValue]:
         return (value,)
 
     def show(self, value: Any) -> str:

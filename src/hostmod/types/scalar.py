@@ -11,7 +11,7 @@ from typing import Annotated, Any, SupportsIndex
 
 from hostmod.errors import ConversionError, error_string, show_value
 from hostmod.memory import Memory
-from hostmod.types.base import CoreType, GuestType, Inline, Layout, Word
+from hostmod.types.base import CoreType, CoreValue, GuestType, Inline, Layout
 from hostmod.types.code import Code, Facts, Packed
 
 OPCODES = {
@@ -107,11 +107,11 @@ class IntegerType(ScalarType):
         else:
             code.guarded(f"{place} = {value}")
 
-    def load_value(self, memory: Memory, words: Sequence[Word]) -> int:
-        value: int = words[0] & ((1 << self.bits) - 1)
+    def load_value(self, memory: Memory, core_values: Sequence[CoreValue]) -> int:
+        value: int = core_values[0] & ((1 << self.bits) - 1)
         return value - (1 << self.bits) if self.signed and value > self.high else value
 
-    def store_value(self, memory: Memory, value: SupportsIndex) -> Sequence[Word]:
+    def store_value(self, memory: Memory, value: SupportsIndex) -> Sequence[CoreValue]:
         return (self.check(value),)
 
     def check(self, value: SupportsIndex, where: str = "") -> int:
@@ -154,10 +154,10 @@ class FloatType(ScalarType):
         pack = code.name("pack", self.layout.pack_into)
         code.guarded(f"{pack}({code.slots()}, {code.value})")
 
-    def load_value(self, memory: Memory, words: Sequence[Word]) -> float:
-        return float(words[0])
+    def load_value(self, memory: Memory, core_values: Sequence[CoreValue]) -> float:
+        return float(core_values[0])
 
-    def store_value(self, memory: Memory, value: float) -> Sequence[Word]:
+    def store_value(self, memory: Memory, value: float) -> Sequence[CoreValue]:
         try:
             (number,) = _DOUBLE.unpack(
                 _DOUBLE.pack(value)
@@ -197,10 +197,10 @@ class BoolType(ScalarType):
         check, value = code.name("check", self.check), code.value
         code.guarded(f"{code.core(0, 'I')} = {value} if {value} is True else {check}({value})")
 
-    def load_value(self, memory: Memory, words: Sequence[Word]) -> bool:
-        return bool(words[0] != 0)
+    def load_value(self, memory: Memory, core_values: Sequence[CoreValue]) -> bool:
+        return bool(core_values[0] != 0)
 
-    def store_value(self, memory: Memory, value: bool) -> Sequence[Word]:
+    def store_value(self, memory: Memory, value: bool) -> Sequence[CoreValue]:
         return (int(self.check(value)),)
 
     def store_object(self, memory: Memory, offset: int, value: bool) -> None:
@@ -286,8 +286,8 @@ class DurationType(IntegerType):
     def write_load(self, code: Code) -> None:
         code.add(f"{code.value} = {code.name('Duration', Duration)}({code.core(0, 'q')})")
 
-    def load_value(self, memory: Memory, words: Sequence[Word]) -> Duration:
-        return Duration(super().load_value(memory, words))
+    def load_value(self, memory: Memory, core_values: Sequence[CoreValue]) -> Duration:
+        return Duration(super().load_value(memory, core_values))
 
     def load_object(self, memory: Memory, offset: int) -> Duration:
         return Duration(super().load_object(memory, offset))

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from hostmod.errors import ConversionError, InvalidStringError, show_value
 from hostmod.memory import Memory
-from hostmod.types.base import CoreValuesType, Word
+from hostmod.types.base import CoreValue, CoreValuesType
 from hostmod.types.code import Code, Facts, Packed
 
 MAX_SHOWN = 64
@@ -84,11 +84,11 @@ class StringType(_TextType):
             f"    {code.value} = moved_text({self.errors!r}, o, n, f)",
         )
 
-    def load_value(self, memory: Memory, words: Sequence[Word]) -> str:
-        offset, length = words
+    def load_value(self, memory: Memory, core_values: Sequence[CoreValue]) -> str:
+        offset, length = core_values
         return decode(memory.read(offset, length), offset, self.errors)
 
-    def store_value(self, memory: Memory, value: str) -> Sequence[Word]:
+    def store_value(self, memory: Memory, value: str) -> Sequence[CoreValue]:
         data = self.encode(value)
         offset = memory.allocate(len(data))
         memory.write(offset, data)
@@ -106,11 +106,11 @@ class CStringType(_TextType):
     def packed(self) -> Packed:
         return Packed("CSTRING", errors="" if self.errors == "strict" else self.errors)
 
-    def load_value(self, memory: Memory, words: Sequence[Word]) -> str:
-        offset = words[0]
+    def load_value(self, memory: Memory, core_values: Sequence[CoreValue]) -> str:
+        offset = core_values[0]
         return decode(memory.read(offset, memory.find(0, offset) - offset), offset, self.errors)
 
-    def store_value(self, memory: Memory, value: str) -> Sequence[Word]:
+    def store_value(self, memory: Memory, value: str) -> Sequence[CoreValue]:
         data = self.encode(value)
         if b"\0" in data:
             raise ConversionError(

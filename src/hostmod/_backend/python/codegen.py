@@ -9,7 +9,7 @@ from hostmod import _wasmtime
 from hostmod.plan import Plan, Slot
 from hostmod.types.scalar import ERRNO
 
-WORD = {"i32": "I", "i64": "Q", "f32": "f", "f64": "d"}
+FORMATS = {"i32": "I", "i64": "Q", "f32": "f", "f64": "d"}
 _WIDTH = {"b": 1, "B": 1, "h": 2, "H": 2, "i": 4, "I": 4, "f": 4, "q": 8, "Q": 8, "d": 8}
 
 
@@ -39,10 +39,10 @@ def item(index: int, format: str) -> str:
     return f"{format}[{index * _wasmtime.RAW_SIZE // _WIDTH[format]}]"
 
 
-def words(slot: Slot, frame: str) -> str:
+def core_values_of(slot: Slot, frame: str) -> str:
     """A tuple of the slot's core values, as GuestType.load_value takes them."""
     items = "".join(
-        f"{frame}.{item(slot.index + at, WORD[core])}, " for at, core in enumerate(slot.type.core)
+        f"{frame}.{item(slot.index + at, FORMATS[core])}, " for at, core in enumerate(slot.type.core)
     )
     return f"({items})"
 
@@ -64,7 +64,7 @@ class Place:
         return f"{self.frame}.{item(self.slot.index + index, format)}"
 
     def core_values(self) -> str:
-        return words(self.slot, self.frame)
+        return core_values_of(self.slot, self.frame)
 
     def slots(self) -> str:
         return f"{self.frame}.raw, {self.slot.index * _wasmtime.RAW_SIZE}"
@@ -104,10 +104,10 @@ class Stored(Place):
     def store_by(self, function: str) -> None:
         # What failed in the guest's allocator, while an argument was copied into its memory, is not about the value.
         passing = "memory.failed" if self.frame == "s" else ""
-        line = f"words = {function}(memory, {self.value})"
+        line = f"core_values = {function}(memory, {self.value})"
         guarded(self.source, [line], self.where, self._slot_name, self.value, passing)
         self.add(
-            f"put_core_values({self.frame}, {self.where}, {self._slot_name}, words)", "del words"
+            f"put_core_values({self.frame}, {self.where}, {self._slot_name}, core_values)", "del core_values"
         )  # they may be views
 
 
@@ -335,7 +335,7 @@ def _ending(plan: Plan, memory: bool, views: bool, where: str, raised: bool) -> 
     if not raised and plan.results:  # what was returned may show memory
         handed.append("result")
         handed += [f"r{at}" for at in range(len(plan.results)) if plan.is_tuple]
-        handed += ["words"] if memory else []
+        handed += ["core_values"] if memory else []
     shown_here = _variables(plan, "view")
     if views and raised:
         lines.append(f"end_plain(({', '.join(shown_here)},), root, views)")
@@ -446,7 +446,7 @@ def render_guest(plan: Plan, native_guard: bool = False) -> tuple[str, dict[str,
         source.add(
             *(f"    s.{item(slot.index, 'I')} = passing[{position}]" for position, slot in enumerate(passed))
         )
-    source.add("    error = invoke(context, function, s.address, WORDS, s.trap_address)")
+    source.add("    error = invoke(context, function, s.address, COUNT, s.trap_address)")
     if returned:
         source.add(
             "    if error is None and not s.trap[0]:",

@@ -29,7 +29,7 @@ from hostmod._backend.conversions import (
     invalid_string,
     plain_tuple,
 )
-from hostmod._backend.python.codegen import WORD, render_guest, render_host
+from hostmod._backend.python.codegen import FORMATS, render_guest, render_host
 from hostmod._codegen import compile_source
 from hostmod._wasmtime import capi, externref, store, views
 from hostmod._wasmtime import store as stores
@@ -70,19 +70,19 @@ class Slots:
 
     __slots__ = ("B", "H", "I", "Q", "address", "b", "d", "f", "h", "i", "q", "raw")
 
-    def __init__(self, address: int, words: int) -> None:
+    def __init__(self, address: int, count: int) -> None:
         self.address = address
-        self.raw = raw = memoryview(_wasmtime.array_at(address, words * _wasmtime.RAW_SIZE)).cast("B")
+        self.raw = raw = memoryview(_wasmtime.array_at(address, count * _wasmtime.RAW_SIZE)).cast("B")
         for name in "iIqQfdbBhH":
             setattr(self, name, raw.cast(name))  # type: ignore[call-overload]  # a format character from the table
 
 
-def put_core_values(slots: Slots, where: str, slot: Slot, words: Sequence[Any]) -> None:
+def put_core_values(slots: Slots, where: str, slot: Slot, core_values: Sequence[Any]) -> None:
     """Store the core values that a guest type made."""
     for index, (core, word) in enumerate(
-        zip(slot.type.core, checked_core_values(where, slot, words), strict=True), slot.index
+        zip(slot.type.core, checked_core_values(where, slot, core_values), strict=True), slot.index
     ):
-        view = getattr(slots, WORD[core])
+        view = getattr(slots, FORMATS[core])
         view[index * _wasmtime.RAW_SIZE // (4 if core in ("i32", "f32") else 8)] = word
 
 
@@ -115,8 +115,8 @@ class Frame(Slots):
         "window",
     )
 
-    def __init__(self, address: int, words: int, locator: Any) -> None:
-        super().__init__(address, words)
+    def __init__(self, address: int, count: int, locator: Any) -> None:
+        super().__init__(address, count)
         self.locator = locator
         self.name_argument = locator.name_argument
         self.length_argument = locator.length_argument
@@ -461,12 +461,12 @@ class HostThunk:
         locator = FixedLocator(plan.where, *fixed) if fixed else Locator(plan.where, memory)
         text, names = render_host(plan, fixed is not None)
         frames: dict[int, Frame] = {}
-        words = plan.words
+        count = plan.slot_count
 
         def new_frame(address: int) -> Frame:
             if len(frames) >= MAX_FRAMES:
                 frames.clear()
-            frames[address] = frame = Frame(address, words, locator)
+            frames[address] = frame = Frame(address, count, locator)
             return frame
 
         names.update(
@@ -511,12 +511,12 @@ class GuestSlots(Slots):
 
     __slots__ = ("_array", "trap", "trap_address")
 
-    def __init__(self, words: int) -> None:
-        self._array = (ctypes.c_ubyte * ((words + 1) * _wasmtime.RAW_SIZE))()
+    def __init__(self, count: int) -> None:
+        self._array = (ctypes.c_ubyte * ((count + 1) * _wasmtime.RAW_SIZE))()
         address = ctypes.addressof(self._array)
-        super().__init__(address, words)
-        self.trap_address = address + words * _wasmtime.RAW_SIZE
-        self.trap = memoryview(self._array).cast("B")[words * _wasmtime.RAW_SIZE :].cast("Q")
+        super().__init__(address, count)
+        self.trap_address = address + count * _wasmtime.RAW_SIZE
+        self.trap = memoryview(self._array).cast("B")[count * _wasmtime.RAW_SIZE :].cast("Q")
 
 
 def closed(where: str) -> StaleMemoryError:
@@ -580,7 +580,7 @@ class GuestThunk:
             text, names = render_guest(plan, native_guard)
             rendered = self._rendered = text, _GUEST_NAMES | names, f"call of {plan.signature}"
         text, known, what = rendered
-        words = plan.words
+        count = plan.slot_count
         structure = function._func
 
         def context_of() -> int:
@@ -592,7 +592,7 @@ class GuestThunk:
         names = {
             **known,
             "pool": [],
-            "new_slots": lambda: GuestSlots(words),
+            "new_slots": lambda: GuestSlots(count),
             "new_memory": new_memory,
             "store": store,
             "context_of": context_of,
@@ -602,7 +602,7 @@ class GuestThunk:
             "Entered": stores.parts.Entered,
             "claim": None if native_guard else guard.claim,
             "WHERE": plan.where,
-            "WORDS": words,
+            "COUNT": count,
             "invoke": _wasmtime.func_call_unchecked_held if hold else _wasmtime.func_call_unchecked,
         }
         # Out of its own globals: the store goes with the last reference to the call, not with the next collection.
