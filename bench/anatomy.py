@@ -5,7 +5,9 @@ from __future__ import annotations
 import enum
 import gc
 import os
+import statistics
 import struct
+import subprocess
 import sys
 import threading
 import time
@@ -388,6 +390,31 @@ def other_ways_by_hand(effort: Effort) -> dict[str, Row]:
     }
 
 
+IMPORT = """
+import time
+import wasmtime
+start = time.perf_counter()
+import hostmod
+imported = time.perf_counter()
+hostmod.HostModule
+hostmod.instantiate
+print((imported - start) * 1e3, (time.perf_counter() - start) * 1e3)
+"""
+
+
+def by_import(effort: Effort) -> dict[str, Row]:
+    """What `import hostmod` takes after `import wasmtime`, in new interpreters, and with the first use of its API."""
+    taken: list[list[float]] = []
+    for _ in range(max(5, effort.rounds // 10)):
+        done = subprocess.run([sys.executable, "-c", IMPORT], check=True, capture_output=True, text=True)
+        taken.append([float(each) for each in done.stdout.split()])
+    first, all_of_it = zip(*taken, strict=True)
+    return {
+        "import hostmod": Row(statistics.median(first)),
+        "and hostmod.HostModule, hostmod.instantiate": Row(statistics.median(all_of_it)),
+    }
+
+
 @dataclass(frozen=True)
 class Question:
     """What a section asks."""
@@ -403,6 +430,7 @@ QUESTIONS: Mapping[str, Question] = {
     "lists": Question("A host call that adds up a list (ns)", by_list_length),
     "threads": Question("Calls per second, each thread with a store of its own", by_threads),
     "gil": Question("A host call beside a busy Python thread (ns)", by_contention),
+    "import": Question("Importing hostmod, beyond wasmtime (ms)", by_import),
     "memory": Question("Resident memory per linked instance with 20 host functions (KiB)", by_instance),
     "by-hand": Question("Yardsticks done by hand in other ways (ns)", other_ways_by_hand),
 }

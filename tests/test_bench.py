@@ -89,7 +89,7 @@ def test_an_unknown_yardstick_is_refused_with_the_names_to_choose_from(tmp_path:
 def test_a_quick_run_of_the_details_answers_every_question(tmp_path: Path) -> None:
     printed, results = run("bench.details", json_file=tmp_path / "details.json")
     sections = results["backends"]["pure"]
-    assert len(sections) == 8
+    assert len(sections) == 9
     for title, rows in sections.items():
         assert title in printed
         assert all(row["ours"] > 0 for row in rows.values() if "memory" not in title)
