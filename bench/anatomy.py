@@ -55,7 +55,7 @@ def timed(effort: Effort, ours: Side, by_hand: Side | None = None) -> Row:
 
 @guest_types.enum(guest_types.Uint8)
 class Color(enum.IntEnum):
-    """An enumeration that crosses as one byte."""
+    """An enumeration that is passed as one byte."""
 
     RED = 1
     GREEN = 2

@@ -98,7 +98,7 @@ def run(*command: str | Path, timeout: float = 900, **environment: str) -> str:
 
 
 def version(python: str | Path) -> str:
-    """Ask an interpreter for its version, with a t behind it where it has no global lock; "" if it does not run."""
+    """Ask an interpreter for its version, with a t behind it where it has no GIL; "" if it does not run."""
     asked = (
         "import sys, sysconfig;"
         "print('%d.%d' % sys.version_info[:2] + 't' * bool(sysconfig.get_config_var('Py_GIL_DISABLED')))"

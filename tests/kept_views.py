@@ -24,7 +24,7 @@ from hostmod.types import Array, Bytes, Caller, Error, Int32, Pointer, String, U
 
 
 class Keeper(HostModule, name="keeper"):
-    """Keeps what `how` makes of what it was lent."""
+    """Keeps what `how` makes of the view that it was given."""
 
     def __init__(self, how: Callable[[Any], Any] = lambda data: data) -> None:
         self.how = how

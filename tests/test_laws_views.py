@@ -1,4 +1,4 @@
-"""Law 2, of views: what a call lent ends with it, and what cannot be ended is said and keeps its store as it is."""
+"""Law 2, of views: a view ends with its call, and what cannot be ended is said and keeps its store as it is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The face of the library: the examples that introduce it, as written, and what a user of wazergo looks for."""
+"""The public API: the examples that introduce it, as written, and what a user of wazergo looks for."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@
    wasmtime calls `callback` for every host function of every module. Its environment is a `Served`: the Python function
    to run, and a Thunk that says how. A Thunk is a Plan packed into an array of `Slot`s, one for each parameter and
    result, each with an operation code. `callback` takes the GIL; `serve` turns the call's stack into Python objects
-   (`load_param`), calls, stores what comes back (`store_result`), and ends what the call lent (`end_call`).
+   (`load_param`), calls, stores what comes back (`store_result`), and ends what the call handed out (`end_call`).
 
    Whatever a slot's code cannot do (a guest type of the user's, an int subclass, a value out of range) goes to Python,
    for that one value: `helpers[LOAD]` and `helpers[STORE]` run what the pure backend runs. So both give the

@@ -42,7 +42,7 @@ class Layout(Struct):
 
 
 class GuestType(Generic[T]):
-    """How values of one annotation cross between guest and host.
+    """How values of one annotation are converted between guest and host.
 
     Subclass it for types of your own, and write ``Annotated[Celsius, CelsiusType()]`` in a signature:
 

@@ -166,7 +166,7 @@ base.enumeration = EnumType.of
 
 
 def enum(guest_type: object, *, unknown: Unknown = "refuse") -> Callable[[E], E]:
-    """Say as which integer guest type an IntEnum or IntFlag class crosses, so that it can stand in signatures.
+    """Say as which integer guest type an IntEnum or IntFlag class is passed, so that it can stand in signatures.
 
     >>> from enum import IntEnum
     >>> from hostmod.types import Uint8

@@ -438,7 +438,7 @@ def names_of(flags: type, value: int) -> str:
 
 
 class FlagsType(IntegerType):
-    """Bits, which cross as a plain int and show by name."""
+    """Bits, which are passed as a plain int and show by name."""
 
     def __init__(self, flags: type, core: Any, format: str) -> None:
         super().__init__(flags.__name__, core, format)
@@ -449,7 +449,7 @@ class FlagsType(IntegerType):
 
 
 class ChoiceType(IntegerType):
-    """One of an enumeration, which crosses as a plain int (a guest may pass any) and shows by name."""
+    """One of an enumeration, which is passed as a plain int (a guest may pass any) and shows by name."""
 
     def __init__(self, choices: type[enum.IntEnum], core: Any, format: str) -> None:
         super().__init__(choices.__name__, core, format)

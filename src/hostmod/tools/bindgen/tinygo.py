@@ -210,7 +210,7 @@ class _Writer(DeclaringWriter):
         return [*lines, *_aligned(rows), "}", "", *checks]
 
     def raw(self, type_: Type) -> str:
-        """Spell one core value: what Go lets cross has 32 or 64 bits."""
+        """Spell one core value: Go passes those of 32 or 64 bits."""
         if isinstance(type_, DurationType):
             return "int64"
         base = type_.base if isinstance(type_, EnumType) else type_
