@@ -318,7 +318,7 @@ def test_a_closed_guest_is_stale() -> None:
     with hostmod.instantiate(TYPED) as guest:
         calls = {name: guest.exports[name] for name in ("i32", "externref", "none", "many")}
     for name, arguments in (("i32", (1,)), ("externref", (1,)), ("none", ()), ("many", (1, 2.0))):
-        with pytest.raises(StaleMemoryError, match=f"guest.{name} was called, but its store is closed"):
+        with pytest.raises(StaleMemoryError, match=f"guest.{name} was used, but its store is closed"):
             calls[name](*arguments)
     with hostmod.instantiate(TYPED) as guest, pytest.raises(LinkError, match="the guest has no memory"):
         guest.memory  # noqa: B018

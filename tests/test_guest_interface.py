@@ -193,7 +193,7 @@ def test_a_name_is_among_the_exports_whether_or_not_it_has_a_form_in_python() ->
 def test_an_export_that_was_not_asked_for_is_stale_once_the_guest_is_closed() -> None:
     with hostmod.instantiate('(module (memory (export "memory") 1) (func (export "f")))') as guest:
         pass
-    with pytest.raises(StaleMemoryError, match="f was asked for, but its store is closed"):
+    with pytest.raises(StaleMemoryError, match="f was used, but its store is closed"):
         guest.exports.f  # noqa: B018  # asked for what it raises
     with pytest.raises(StaleMemoryError, match="its store is closed"):
         guest.memory  # noqa: B018  # asked for what it raises

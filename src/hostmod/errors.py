@@ -323,6 +323,12 @@ class StaleMemoryError(HostmodError, ValueError):
         return f"guest memory: {self.found}; {self.write}"
 
 
+def store_closed(what: str = "") -> StaleMemoryError:
+    """Return the error for the use of an export of a guest whose store is closed, or of its memory if none is named."""
+    found = f"{what} was used, but its store is closed" if what else "its store is closed"
+    return StaleMemoryError(found, "use it before closing the guest")
+
+
 class StoreBusyError(HostmodError, RuntimeError):
     """A store was entered by a thread while another was inside it, or closed while its guest was running."""
 

@@ -8,13 +8,8 @@ from typing import Any
 import wasmtime
 
 from hostmod import _wasmtime
-from hostmod.errors import LinkError, StaleMemoryError, escape_controls, join_names
+from hostmod.errors import LinkError, escape_controls, join_names, store_closed
 from hostmod.guest.interface import Interface, Signature
-
-
-def closed(name: str) -> StaleMemoryError:
-    """Return the error for an export of a guest whose store is closed."""
-    return StaleMemoryError(f"{name} was asked for, but its store is closed", "use it before closing")
 
 
 def export_caller(
@@ -31,7 +26,7 @@ def export_caller(
             raise LinkError(f"{name}: a function of another store, expected the store that it was made in")
         type_ = function.type(store)
     except ValueError:
-        raise closed(name) from None
+        raise store_closed(name) from None
     core_types = _wasmtime.core_names(type_.params), _wasmtime.core_names(type_.results)
     return Signature(name, core_types).caller(store, function, hold_gil)
 
@@ -65,7 +60,7 @@ class Exports(Mapping[str, Any]):
         try:
             found = _wasmtime.export_of(self._store, self._instance, name)
         except ValueError:
-            raise closed(name) from None
+            raise store_closed(name) from None
         if isinstance(found, wasmtime.Func):
             return interface.signature(name).caller(self._store, found, self._hold_gil)
         return found

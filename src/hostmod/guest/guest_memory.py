@@ -11,16 +11,11 @@ import wasmtime
 from hostmod import _wasmtime
 from hostmod._wasmtime import views
 from hostmod._wasmtime.store import parts
-from hostmod.errors import StaleMemoryError, StoreBusyError
+from hostmod.errors import StaleMemoryError, StoreBusyError, store_closed
 from hostmod.memory import Memory
 
 _GIL = getattr(sys, "_is_gil_enabled", lambda: True)()
 """Whether this process has a GIL. Source: CPython's documentation of sys._is_gil_enabled, 3.13 and later."""
-
-
-def closed() -> StaleMemoryError:
-    """Return the error for memory of a store that is closed."""
-    return StaleMemoryError("its store is closed", "use it before closing the guest")
 
 
 class GuestMemory(Memory):
@@ -47,14 +42,14 @@ class GuestMemory(Memory):
         if seen is not None and not guard.depth and guard.entries == self._entries and seen.size >= 0:
             return seen
         if not guard.context:
-            raise closed()
+            raise store_closed()
         inside = guard.depth
         if inside and guard.owner != get_ident():
             raise StoreBusyError("Guest.memory")
         entered = parts.Entered(guard, "Guest.memory", False)
         try:
             if not guard.context:
-                raise closed()
+                raise store_closed()
             # In a call, what was found holds for this use only: the guest goes on without entering anew.
             entries = -1 if inside else guard.entries
             seen = views.window_on(guard, self._key)
@@ -71,7 +66,7 @@ class GuestMemory(Memory):
         try:
             return memoryview(seen.export()).cast("B")
         except ValueError:
-            raise closed() from None
+            raise store_closed() from None
 
     def find(self, byte: int, offset: int, limit: int | None = None) -> int:
         view = self._window()
@@ -114,7 +109,7 @@ class GuestMemory(Memory):
         try:
             return memory.grow(self._store, pages)
         except ValueError:
-            raise closed() from None
+            raise store_closed() from None
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, GuestMemory):

@@ -10,9 +10,18 @@ import wasmtime
 
 from hostmod import _wasmtime
 from hostmod.checks import mismatches, spell_type
-from hostmod.errors import Exit, LinkError, Mismatch, StoreBusyError, Trap, escape_controls, join_names
+from hostmod.errors import (
+    Exit,
+    LinkError,
+    Mismatch,
+    StoreBusyError,
+    Trap,
+    escape_controls,
+    join_names,
+    store_closed,
+)
 from hostmod.guest.exports import Exports
-from hostmod.guest.guest_memory import GuestMemory, closed
+from hostmod.guest.guest_memory import GuestMemory
 from hostmod.guest.interface import Interface, interface_of
 from hostmod.guest.loading import Source, for_engine, load, new_engine
 from hostmod.link import FunctionModule, Host, HostModule, close, link_host
@@ -49,7 +58,7 @@ class Guest:
                 try:
                     found = _wasmtime.export_of(self.store, self.instance, found)
                 except ValueError:
-                    raise closed() from None
+                    raise store_closed() from None
             if not isinstance(found, wasmtime.Memory):
                 raise no_memory(self._interface)
             self._memory = GuestMemory(self.store, found)

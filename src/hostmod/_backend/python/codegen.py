@@ -427,7 +427,7 @@ def render_guest(plan: Plan, native_guard: bool = False) -> tuple[str, dict[str,
         "try:",
         "    context = guard.context",
         "    if not context:",
-        "        raise closed(WHERE)",
+        "        raise store_closed(WHERE)",
     )
     if returned:
         # Rooted by the first thing that is done with them, with all that it needs made before: a raw reference is no

@@ -45,6 +45,7 @@ from hostmod.errors import (
     StoreBusyError,
     ViewEscapedError,
     as_errno,
+    store_closed,
 )
 from hostmod.memory import Memory
 from hostmod.plan import Plan, Slot
@@ -519,17 +520,12 @@ class GuestSlots(Slots):
         self.trap = memoryview(self._array).cast("B")[count * _wasmtime.RAW_SIZE :].cast("Q")
 
 
-def closed(where: str) -> StaleMemoryError:
-    """Return the error for a call into a store that is closed."""
-    return StaleMemoryError(f"{where} was called, but its store is closed", "call it before closing")
-
-
 _GUEST_NAMES: dict[str, Any] = {
     "__name__": __name__,
     "ErrnoError": ErrnoError,
     "StructError": StructError,
     "bad_value": bad_value,
-    "closed": closed,
+    "store_closed": store_closed,
     "enter": stores.enter,
     "failure": _wasmtime.failure,
     "here": _wasmtime.stack.here,
@@ -587,7 +583,7 @@ class GuestThunk:
             try:
                 return _wasmtime.context_of(store)
             except ValueError:
-                raise closed(plan.where) from None
+                raise store_closed(plan.where) from None
 
         names = {
             **known,
