@@ -58,7 +58,7 @@ class BytesType(CoreValuesType[memoryview]):
         else:
             super().write_load(code)
 
-    def load_value(self, memory: Memory, core_values: Sequence[CoreValue]) -> memoryview:
+    def load_value(self, memory: Memory, core_values: Sequence[CoreValue], /) -> memoryview:
         offset, length = core_values
         return memory._elements(offset, length * self.step, self.format)
 

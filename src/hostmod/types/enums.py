@@ -135,7 +135,7 @@ class EnumType(GuestType[Any]):
         place = code.core(0, WIDENED.get(self.base.format, self.base.format))
         code.guarded(f"{place} = {code.name('number', self.number)}({code.value})")
 
-    def load_value(self, memory: Memory, core_values: Sequence[CoreValue]) -> Any:
+    def load_value(self, memory: Memory, core_values: Sequence[CoreValue], /) -> Any:
         return self.member(self.base.load_value(memory, core_values))
 
     def store_value(self, memory: Memory, value: Any) -> Sequence[CoreValue]:

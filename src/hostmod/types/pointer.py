@@ -297,7 +297,7 @@ class PointerType(CoreValuesType[Any]):
             f"{code.value}.type = {code.name('type', self.element)}",
         )
 
-    def load_value(self, memory: Memory, core_values: Sequence[CoreValue]) -> Any:
+    def load_value(self, memory: Memory, core_values: Sequence[CoreValue], /) -> Any:
         return Pointer(memory, core_values[0], self.element)
 
     def store_value(self, memory: Memory, value: Any) -> Sequence[CoreValue]:
@@ -338,7 +338,7 @@ class NullablePointerType(PointerType):
 
     write_load = GuestType.write_load
 
-    def load_value(self, memory: Memory, core_values: Sequence[CoreValue]) -> Any:
+    def load_value(self, memory: Memory, core_values: Sequence[CoreValue], /) -> Any:
         return None if core_values[0] == 0 else super().load_value(memory, core_values)
 
     def store_value(self, memory: Memory, value: Any) -> Sequence[CoreValue]:
@@ -364,7 +364,7 @@ class ListType(CoreValuesType[Any]):
     def packed(self) -> Packed:
         return Packed("LIST", step=self.element.size, element=self.element)
 
-    def load_value(self, memory: Memory, core_values: Sequence[CoreValue]) -> Any:
+    def load_value(self, memory: Memory, core_values: Sequence[CoreValue], /) -> Any:
         offset, length = core_values
         return List(Pointer(memory, offset, self.element), length)
 

@@ -30,7 +30,7 @@ class ExternRefType(GuestType[Any]):
     def write_store(self, code: Code) -> None:
         code.defer()
 
-    def load_value(self, memory: Memory, core_values: Sequence[CoreValue]) -> Any:
+    def load_value(self, memory: Memory, core_values: Sequence[CoreValue], /) -> Any:
         return core_values[0]
 
     def store_value(self, memory: Memory, value: Any) -> Sequence[CoreValue]:

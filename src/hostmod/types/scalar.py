@@ -107,7 +107,7 @@ class IntegerType(ScalarType):
         else:
             code.guarded(f"{place} = {value}")
 
-    def load_value(self, memory: Memory, core_values: Sequence[CoreValue]) -> int:
+    def load_value(self, memory: Memory, core_values: Sequence[CoreValue], /) -> int:
         value: int = core_values[0] & ((1 << self.bits) - 1)
         return value - (1 << self.bits) if self.signed and value > self.high else value
 
@@ -154,7 +154,7 @@ class FloatType(ScalarType):
         pack = code.name("pack", self.layout.pack_into)
         code.guarded(f"{pack}({code.slots()}, {code.value})")
 
-    def load_value(self, memory: Memory, core_values: Sequence[CoreValue]) -> float:
+    def load_value(self, memory: Memory, core_values: Sequence[CoreValue], /) -> float:
         return float(core_values[0])
 
     def store_value(self, memory: Memory, value: float) -> Sequence[CoreValue]:
@@ -197,7 +197,7 @@ class BoolType(ScalarType):
         check, value = code.name("check", self.check), code.value
         code.guarded(f"{code.core(0, 'I')} = {value} if {value} is True else {check}({value})")
 
-    def load_value(self, memory: Memory, core_values: Sequence[CoreValue]) -> bool:
+    def load_value(self, memory: Memory, core_values: Sequence[CoreValue], /) -> bool:
         return bool(core_values[0] != 0)
 
     def store_value(self, memory: Memory, value: bool) -> Sequence[CoreValue]:
@@ -286,7 +286,7 @@ class DurationType(IntegerType):
     def write_load(self, code: Code) -> None:
         code.add(f"{code.value} = {code.name('Duration', Duration)}({code.core(0, 'q')})")
 
-    def load_value(self, memory: Memory, core_values: Sequence[CoreValue]) -> Duration:
+    def load_value(self, memory: Memory, core_values: Sequence[CoreValue], /) -> Duration:
         return Duration(super().load_value(memory, core_values))
 
     def load_object(self, memory: Memory, offset: int) -> Duration:

@@ -84,7 +84,7 @@ class StringType(_TextType):
             f"    {code.value} = moved_text({self.errors!r}, o, n, f)",
         )
 
-    def load_value(self, memory: Memory, core_values: Sequence[CoreValue]) -> str:
+    def load_value(self, memory: Memory, core_values: Sequence[CoreValue], /) -> str:
         offset, length = core_values
         return decode(memory.read(offset, length), offset, self.errors)
 
@@ -106,7 +106,7 @@ class CStringType(_TextType):
     def packed(self) -> Packed:
         return Packed("CSTRING", errors="" if self.errors == "strict" else self.errors)
 
-    def load_value(self, memory: Memory, core_values: Sequence[CoreValue]) -> str:
+    def load_value(self, memory: Memory, core_values: Sequence[CoreValue], /) -> str:
         offset = core_values[0]
         return decode(memory.read(offset, memory.find(0, offset) - offset), offset, self.errors)
 
