@@ -126,3 +126,21 @@ def test_plain_views_of_a_memory_that_moves_end_before_its_guest_runs(run: str) 
         with pytest.raises(ValueError, match="released"):
             view[0]
         assert bytes(guest.memory.view(0, 8)) == b"abcdefgh"
+
+
+def test_what_is_taken_up_anew_while_it_ends_ends_the_next_time_too() -> None:
+    moving: set[Any] = set()
+
+    class Window:
+        ended = 0
+
+        def end(self) -> bool:
+            self.ended += 1
+            moving.add(self)  # as a signal's handler does that reads the memory just then
+            return True
+
+    window = Window()
+    moving.add(window)
+    for times in (1, 2):
+        store.end_moving(moving, "test")
+        assert (window.ended, moving) == (times, {window})

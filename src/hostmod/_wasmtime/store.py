@@ -200,9 +200,14 @@ def _room_2() -> None:
 def end_moving(shows: set[Shows], where: str) -> None:
     """End what shows memory that can move. Raises ViewEscapedError for what is in use and cannot be ended."""
     for each in list(shows):
-        if not each.end():
-            raise ViewEscapedError(where)
+        # Taken out first: Python code that runs once it has ended may take it up anew, and put it in again.
         shows.discard(each)
+        try:
+            if not each.end():
+                raise ViewEscapedError(where)
+        except BaseException:
+            shows.add(each)
+            raise
 
 
 class Claim:
