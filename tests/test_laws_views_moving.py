@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import wasmtime
@@ -132,6 +132,7 @@ def test_what_is_taken_up_anew_while_it_ends_ends_the_next_time_too() -> None:
     moving: set[Any] = set()
 
     class Window:
+        again: ClassVar[bool] = True
         ended = 0
 
         def end(self) -> bool:

@@ -15,7 +15,7 @@ import types
 import weakref
 from collections.abc import Callable
 from threading import get_ident
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import wasmtime
 from wasmtime import _ffi as ffi
@@ -45,6 +45,10 @@ def uninterruptible_entry(function: types.FunctionType) -> None:
 
 class Shows(Protocol):
     """Something that shows a memory which can move."""
+
+    again: ClassVar[bool]
+    """Whether it can be taken up anew once it has ended, which Python code may do at any moment: then it is never taken
+    out of what has to end."""
 
     def end(self) -> bool:
         """End it, and return whether nothing can reach the memory through it any more."""
@@ -200,14 +204,10 @@ def _room_2() -> None:
 def end_moving(shows: set[Shows], where: str) -> None:
     """End what shows memory that can move. Raises ViewEscapedError for what is in use and cannot be ended."""
     for each in list(shows):
-        # Taken out first: Python code that runs once it has ended may take it up anew, and put it in again.
-        shows.discard(each)
-        try:
-            if not each.end():
-                raise ViewEscapedError(where)
-        except BaseException:
-            shows.add(each)
-            raise
+        if not each.end():
+            raise ViewEscapedError(where)
+        if not each.again:
+            shows.discard(each)
 
 
 class Claim:

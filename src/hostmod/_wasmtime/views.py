@@ -12,7 +12,7 @@ import contextlib
 import ctypes
 import weakref
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import wasmtime
 from wasmtime import _ffi as ffi
@@ -60,6 +60,7 @@ class Window:
 
     __slots__ = ("__weakref__", "base", "exporter", "guard", "keeper", "key", "moves", "size", "view")
 
+    again: ClassVar[bool] = True
     base: int
     exporter: Any
     keeper: Any
@@ -175,6 +176,8 @@ class Views:
 
     __slots__ = ("__weakref__", "_alive", "_guard", "_handed", "root")
 
+    again: ClassVar[bool] = False
+
     def __init__(self, window: Window) -> None:
         self._handed: list[weakref.ref[memoryview]] = []
         self._guard = window.guard
@@ -247,6 +250,8 @@ class Kept:
 
     __slots__ = ("__weakref__", "_alive")
 
+    again: ClassVar[bool] = False
+
     def __init__(self, alive: Callable[[], Any]) -> None:
         self._alive = alive
 
@@ -259,6 +264,8 @@ class Outside:
     """A view of a memory that can move, handed out outside of calls: it ends before the guest runs."""
 
     __slots__ = ("__weakref__", "_alive", "_view")
+
+    again: ClassVar[bool] = False
 
     def __init__(self, alive: Callable[[], Any], view: memoryview) -> None:
         self._alive = alive
