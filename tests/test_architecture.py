@@ -27,7 +27,8 @@ TABLE = {
     "_backend": "errors memory _codegen types plan _wasmtime",
     "checks": "errors plan declaration _wasmtime wasmtime",
     "link": "errors memory plan declaration _wasmtime _backend checks wasmtime",
-    "guest": "errors memory types plan declaration _wasmtime _backend checks link wasmtime",
+    "untyped": "errors memory types plan declaration",
+    "guest": "errors memory types plan declaration _wasmtime _backend checks link untyped wasmtime",
     # What is built on it.
     "observe": "errors types declaration",
     "testing": "errors memory types plan declaration _wasmtime _backend guest observe wasmtime",
@@ -82,9 +83,10 @@ INSIDE = {
         "guest_memory": "",
         "interface": "",
         "exports": "interface",
+        "imports": "interface exports",
         "arguments": "guest_memory exports",
         "guest_module": "guest_memory arguments",
-        "instance": "loading guest_memory interface exports",
+        "instance": "loading guest_memory interface exports imports",
     },
     "observe": {
         "decorate": "",

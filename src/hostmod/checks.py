@@ -64,36 +64,67 @@ def spell_type(each: _wasmtime.Extern) -> str:
 
 
 def mismatches(module: wasmtime.Module, hosts: Iterable[Offer]) -> list[Mismatch]:
-    """Compare what a guest imports with what hosts of those module names offer.
+    """Compare the functions that a guest imports with what hosts of those module names offer.
 
-    That a module and a host agree is found out once, and remembered by the host for as long as there is the module.
+    Several hosts of one name offer together. That a module and a host agree is found out once, and remembered by the
+    host for as long as there is the module.
     """
-    new = [host for host in hosts if module not in offered_by(host)._agreed]
-    if not new:
+    offers: dict[str, list[type[Declaration] | Offers]] = {}
+    for host in hosts:
+        offers.setdefault(name_of(host), []).append(offered_by(host))
+    unknown = {
+        name: several
+        for name, several in offers.items()
+        if len(several) > 1 or module not in several[0]._agreed
+    }
+    if not unknown:
         return []
-    unknown = {name_of(host): offered_by(host) for host in new}
     found: dict[tuple[str, str, str], Mismatch] = {}
     for each in _wasmtime.imports_of(module):
-        if each.module in unknown:
-            functions = unknown[each.module].functions
-            spelled = spell_type(each)
-            function = find_function(functions, each.name)
-            if function is None:
-                near = each.name.lower().replace("_", "")
-                close_to = [known for known in functions if known.lower().replace("_", "") == near]
-                advice = f'write @function("{each.name}")' + (f" above {close_to[0]}" if close_to else "")
-                found[each.module, each.name, spelled] = Mismatch(
-                    each.module, each.name, spelled, None, advice
-                )
-            elif function.plan.signature != spelled:
-                found[each.module, each.name, spelled] = Mismatch(
-                    each.module, each.name, spelled, function.plan.signature, f"declared {declared(function)}"
-                )
+        several = unknown.get(each.module, ())
+        function: Function | None = None
+        for one in several:
+            function = function or find_function(one.functions, each.name)
+        if not several or (function is None and each.kind != "func"):
+            continue  # a memory, table or global is no host module's business
+        spelled = spell_type(each)
+        if function is None:
+            near = each.name.lower().replace("_", "")
+            known = (known for one in several for known in one.functions)
+            close_to = [name for name in known if name.lower().replace("_", "") == near]
+            advice = f'write @function("{each.name}")' + (f" above {close_to[0]}" if close_to else "")
+            found[each.module, each.name, spelled] = Mismatch(each.module, each.name, spelled, None, advice)
+        elif function.plan.signature != spelled:
+            found[each.module, each.name, spelled] = Mismatch(
+                each.module, each.name, spelled, function.plan.signature, f"declared {declared(function)}"
+            )
     differing = {name for name, _, _ in found}
-    for name, declaration in unknown.items():
-        if name not in differing:
-            declaration._agreed.add(module)
+    for name, offering in unknown.items():
+        if name not in differing and len(offering) == 1:
+            offering[0]._agreed.add(module)
     return list(found.values())
+
+
+def check_merged(where: str, hosts: Iterable[Offer]) -> None:
+    """Refuse host modules of one name that offer a function of one name; LinkError."""
+    taken: dict[str, dict[str, str]] = {}
+    for host in hosts:
+        by_name = taken.get(name_of(host))
+        if by_name is None:
+            taken[name_of(host)] = dict.fromkeys(functions_of(host), _spell_host(host))
+            continue
+        for name in functions_of(host):
+            if name in by_name:
+                raise LinkError(
+                    f"{where}: {by_name[name]} and {_spell_host(host)} both have a function {name_of(host)}::{name}, "
+                    "expected one of each name; name one of them differently, or leave one out"
+                )
+        by_name.update(dict.fromkeys(functions_of(host), _spell_host(host)))
+
+
+def _spell_host(host: Offer) -> str:
+    found = offered_by(host)
+    return found.__name__ if isinstance(found, type) else f"module({found.name!r})"
 
 
 def declared(function: Function) -> str:

@@ -16,12 +16,12 @@ from __future__ import annotations
 import struct
 from operator import index
 from struct import Struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Self
 
-from hostmod.errors import ConversionError, SegmentationFault
+from hostmod.errors import ConversionError, SegmentationFault, StaleMemoryError
 
 if TYPE_CHECKING:
-    from typing import Any, TypeAlias
+    from typing import TypeAlias
 
     ReadableBuffer: TypeAlias = bytes | bytearray | memoryview
 
@@ -35,11 +35,23 @@ PAGE_SIZE = 65536
 class Memory:
     """Linear memory, or what stands in for it.
 
+    ``Memory(pages=2)`` asks `hostmod.instantiate` to make one for a guest that imports it: see `NewMemory`.
+
     Subclasses implement `_window`; everything else is built on it. Every method raises `SegmentationFault` for a range
     that is not wholly inside the memory and then has touched nothing, and `StaleMemoryError` once the memory is gone.
     """
 
     __slots__ = ()
+
+    if not TYPE_CHECKING:
+
+        def __new__(cls, *arguments: Any, **options: Any) -> Self:
+            if cls is Memory and (arguments or options):
+                return NewMemory(*arguments, **options)
+            return super().__new__(cls)
+
+    def __init__(self, pages: int = 0, maximum: int | None = None) -> None:
+        """Describe a memory that `hostmod.instantiate` is to make; arguments as of `NewMemory`."""
 
     def _window(self) -> memoryview:
         """Return the whole memory at its present size, as writable bytes, for use before anything else runs."""
@@ -238,6 +250,35 @@ _UINT8 = Struct("<B")
 _INT32 = Struct("<i")
 _UINT32 = Struct("<I")
 _UINT64 = Struct("<Q")
+
+
+class NewMemory(Memory):
+    """A memory that is still to be made, for a guest that imports it: what ``Memory(pages=2)`` gives.
+
+    Each guest that is instantiated with it gets one of its own. `pages` of 64 KiB is its size at first, `maximum` the
+    number of pages that it can grow to; each is the guest's own if it is not given, or less than that.
+    """
+
+    __slots__ = ("maximum", "pages")
+
+    if not TYPE_CHECKING:
+
+        def __new__(cls, *arguments: Any, **options: Any) -> Self:
+            return object.__new__(cls)
+
+    def __init__(self, pages: int = 0, maximum: int | None = None) -> None:
+        self.pages = index(pages)
+        self.maximum = None if maximum is None else index(maximum)
+        if not 0 <= self.pages <= (1 << 48) or (self.maximum is not None and self.maximum < self.pages):
+            raise ValueError(f"Memory(pages={pages}, maximum={maximum}): expected 0 <= pages <= maximum")
+
+    def _window(self) -> memoryview:
+        raise StaleMemoryError(
+            "it is made when a guest is instantiated with it", "use the guest's: guest.memory"
+        )
+
+    def __repr__(self) -> str:
+        return f"Memory(pages={self.pages}, maximum={self.maximum})"
 
 
 class FixedSizeMemory(Memory):

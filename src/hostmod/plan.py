@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from types import FrameType, MappingProxyType
 from typing import Any
 
-from hostmod.errors import ConversionError, DeclarationError, ErrnoTable, show_value
+from hostmod.errors import ConversionError, DeclarationError, ErrnoTable, escape_controls, show_value
 from hostmod.types.annotations import names_around, read_annotations, signature_of
 from hostmod.types.base import CoreType, GuestType, describe, resolve
 from hostmod.types.references import CallerType
@@ -55,7 +55,7 @@ class Plan:
     @property
     def where(self) -> str:
         """How messages name it."""
-        return f"{self.module}.{self.name}"
+        return escape_controls(f"{self.module}.{self.name}")
 
     @property
     def param_types(self) -> tuple[CoreType, ...]:

@@ -133,6 +133,20 @@ def linker_address(linker: wasmtime.Linker) -> int:
     return ctypes.addressof(linker.ptr().contents)
 
 
+_clone: Any = getattr(ffi, "wasmtime_linker_clone", None)
+_linker: Any = functools.partial(object.__new__, wasmtime.Linker)
+
+
+def copy_linker(linker: wasmtime.Linker) -> wasmtime.Linker | None:
+    """Return a linker of the same definitions, which gains others without this one; None if wasmtime has no way."""
+    if _clone is None:
+        return None
+    made = _linker()
+    made._set_ptr(_clone(linker.ptr()))
+    made.engine = linker.engine
+    return made  # type: ignore[no-any-return]  # made of the class above
+
+
 def wasmtime_error(address: int) -> wasmtime.WasmtimeError:
     """Take over a wasmtime_error_t."""
     return wasmtime.WasmtimeError._from_ptr(ctypes.cast(address, ctypes.POINTER(ffi.wasmtime_error_t)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -31,10 +32,15 @@ def export_caller(
     return Signature(name, core_types).caller(store, function, hold_gil)
 
 
+_METHODS = frozenset({"get", "keys", "items", "values"})
+"""The methods of mappings that a guest's export of the same name hides."""
+
+
 class Exports(Mapping[str, Any]):
     """What a guest exports: functions as callables, by attribute or by name; everything else as wasmtime objects.
 
-    Each is looked up when it is first asked for. Names, their order and types are the module's.
+    Each is looked up when it is first asked for. Names, their order and types are the module's. An export that is
+    named as a method of mappings (get, keys, items, values) is what the attribute is: ``exports["get"]`` either way.
     """
 
     def __init__(
@@ -45,6 +51,11 @@ class Exports(Mapping[str, Any]):
         self._interface = interface
         self._hold_gil = hold_gil
         self._made: dict[str, Any] = {}
+        for name in _METHODS & interface.exports.keys():
+            with contextlib.suppress(
+                LinkError
+            ):  # one without a form in Python says so where it is asked for by name
+                self.__dict__[name] = self[name]
 
     def __getitem__(self, name: str) -> Any:
         found = self._made.get(name)
@@ -74,6 +85,9 @@ class Exports(Mapping[str, Any]):
             raise AttributeError(error.args[0]) from None
         self.__dict__[name] = found
         return found
+
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
 
     def __contains__(self, name: object) -> bool:
         return name in self._interface.exports

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Container, Mapping, Sequence
-from typing import Self
+from collections.abc import Mapping, Sequence
+from typing import Literal, Self
 
 import wasmtime
 
 from hostmod import _wasmtime
-from hostmod.checks import mismatches, spell_type
 from hostmod.errors import (
     Exit,
     LinkError,
-    Mismatch,
     StoreBusyError,
     Trap,
     escape_controls,
     join_names,
+    show_value,
     store_closed,
 )
 from hostmod.guest.exports import Exports
 from hostmod.guest.guest_memory import GuestMemory
+from hostmod.guest.imports import Imports, Provider, store_of
 from hostmod.guest.interface import Interface, interface_of
 from hostmod.guest.loading import Source, for_engine, load, new_engine
 from hostmod.link import FunctionModule, Host, HostModule, close, link_host
@@ -38,6 +38,7 @@ class Guest:
         owned: Sequence[HostModule],
         memory: str | wasmtime.Memory,
         hold_gil: bool = False,
+        closes: bool = True,
     ) -> None:
         self.store = store
         self.module = module
@@ -48,6 +49,7 @@ class Guest:
         self._memory_spec = memory
         self._memory: GuestMemory | None = None
         self._closed = False
+        self._closes = closes
 
     @property
     def memory(self) -> GuestMemory:
@@ -87,11 +89,15 @@ class Guest:
         )
 
     def close(self) -> None:
-        """Close its store, and the host modules that were made for it (given as classes), once."""
+        """Close its store, and the host modules that were made for it (given as classes), once.
+
+        A guest that is in the store of another one, which it imports from, leaves that open.
+        """
         if not self._closed:
             self._closed = True
             try:
-                self.store.close()
+                if self._closes:
+                    self.store.close()
             except StoreBusyError:
                 self._closed = False
                 raise
@@ -114,36 +120,55 @@ def instantiate(
     engine: wasmtime.Engine | None = None,
     store: wasmtime.Store | None = None,
     linker: wasmtime.Linker | None = None,
+    imports: Mapping[str, Provider] | None = None,
+    missing: Literal["error", "trap"] = "error",
     memory: str | None = None,
     hold_gil: bool = False,
 ) -> Guest:
     """Load a guest, link it with host modules, and instantiate it, in a store of its own unless one is given.
 
     A host module given as an instance belongs to the caller; one given as a class is made here and closed with the
-    guest.
+    guest. Host modules of one name offer their functions together.
+
+    A memory or a table that the guest imports and nothing provides is made, of the size that the guest says. The first
+    memory that it imports is the memory of its host functions, unless it exports one.
 
     Args:
         source: a path, bytes, text that starts with ``(module``, or a `wasmtime.Module`.
         hosts: instances or classes of `HostModule`, and modules of functions.
         engine: what to compile for; that of the store, linker or module if one is given.
-        store: the store to instantiate in; the guest closes it.
-        linker: a linker that already has what other imports need.
+        store: the store to instantiate in, which the guest closes; that of a guest in `imports` if there is one, which
+            then closes it.
+        linker: a linker that already has what other imports need. It is asked before anything is missing, and stays as
+            it is.
+        imports: what is no typed function, by module name and name: a `wasmtime.Memory`, or ``Memory(pages=2)`` to have
+            one made; a number for a global; a `wasmtime.Table`, `wasmtime.Global` or `wasmtime.Func`; any callable
+            for a function, which gets core values and returns one. Or by module name: another guest, of which the
+            exports are imported. Names that the guest does not import are ignored.
+        missing: what to do about a function that nothing serves: ``"error"`` raises LinkError here, ``"trap"`` where
+            the guest calls it.
         memory: the export that pointers point into; "memory", or the guest's only one, unless said otherwise.
         hold_gil: keep other Python threads from running while the guest's exports do. For short, chatty calls.
 
     Raises:
         FileNotFoundError, GuestFileError: as `load`.
-        LinkError: with every import that nothing serves, or that is served with another signature. Or engine, store,
-            linker and module are of several engines, or the guest imports a memory that threads share.
+        LinkError: with every import that nothing serves, or that is served with another signature. Or two hosts serve
+            one function; or engine, store, linker, module and imports are of several engines or stores; or the guest
+            imports a memory that threads share.
         Trap: the guest's start function trapped.
     """
     _wasmtime.verify()
+    if missing not in ("error", "trap"):
+        raise LinkError(f'instantiate: missing={show_value(missing, "")}, expected "error" or "trap"')
+    given = _checked_imports(imports)
+    joined = None if store is not None or not given else store_of(given)
+    store = store or joined
     if store is not None or linker is not None:
         check_engines(engine, store, linker)
     own_engine = engine is None and store is None and linker is None
     if engine is None:
-        given = linker if store is None else store
-        engine = None if given is None else given.engine
+        known = linker if store is None else store
+        engine = None if known is None else known.engine
         if isinstance(source, wasmtime.Module):
             source, engine = for_engine(source, engine)
         elif engine is None:
@@ -155,20 +180,25 @@ def instantiate(
     own_store = None
     try:
         made = _made(hosts, owned)
-        own_linker = linker is None
-        if own_linker:
-            check_unshared(interface)
-        linker = linker or wasmtime.Linker(engine)
+        linker_given = linker is not None
+        own_linker = True
+        if linker is None:
+            linker = wasmtime.Linker(engine)
+        else:
+            copy = _wasmtime.copy_linker(linker)
+            own_linker = copy is not None
+            linker = copy or linker
         if store is None:
             store = own_store = _wasmtime.new_store(engine)
-        spec, provided = _memory_of(interface, memory, store, linker if own_linker else None, made)
+        wanted = Imports(module, interface, store, linker, made, given, missing)
+        wanted.define(linker_has=linker_given)
+        spec, provided = _memory_of(interface, memory, wanted.memory)
         keep = _wasmtime.keep_of(store) if own_linker else None  # nobody else has that linker
-        for host in made.values():
+        for host in made:
             if provided is None:
                 link_host(host, linker, spec, keep=keep)
             else:
                 link_host(host, linker, provided, store, keep)
-        _check_all(module, interface, made, linker, store)
         try:
             instance = _wasmtime.instantiate(linker, store, module)
         except wasmtime.Trap as error:
@@ -181,11 +211,8 @@ def instantiate(
             if refused is None:
                 raise
             raise refused from error
-        if provided is not None and not isinstance(
-            _wasmtime.export_of(store, instance, spec), wasmtime.Memory
-        ):
-            return Guest(store, module, instance, owned, provided, hold_gil)
-        return Guest(store, module, instance, owned, spec, hold_gil)
+        seen = spec if provided is None else provided
+        return Guest(store, module, instance, owned, seen, hold_gil, closes=joined is None)
     except BaseException:
         with contextlib.ExitStack() as undo:
             undo.callback(_close_all, owned)
@@ -194,23 +221,31 @@ def instantiate(
         raise
 
 
-def _made(hosts: Sequence[Host], owned: list[HostModule]) -> dict[str, HostModule | FunctionModule]:
-    """Return host modules by name. What is made here of a class is `owned`."""
-    found: dict[str, HostModule | FunctionModule] = {}
+def _checked_imports(imports: Mapping[str, Provider] | None) -> Mapping[str, Provider]:
+    if imports is None:
+        return {}
+    if not isinstance(imports, Mapping):
+        raise LinkError(
+            f"instantiate: imports={show_value(imports)}, expected a dict by module name; "
+            'write imports={"env": {"memory": Memory(pages=2)}}'
+        )
+    return imports
+
+
+def _made(hosts: Sequence[Host], owned: list[HostModule]) -> list[HostModule | FunctionModule]:
+    """Return host modules. What is made here of a class is `owned`."""
+    found: list[HostModule | FunctionModule] = []
     for host in hosts:
         if isinstance(host, HostModule | FunctionModule):
-            each = host
+            found.append(host)
         elif isinstance(host, type) and issubclass(host, HostModule):
             each = host()
             owned.append(each)
+            found.append(each)
         else:
             raise LinkError(
                 f"instantiate: {host!r}, expected a HostModule, its class, or hostmod.module(...)"
             )
-        name = each.name if isinstance(each, FunctionModule) else type(each).name
-        if name in found:
-            raise LinkError(f"instantiate: two host modules are named {name!r}, expected one of each name")
-        found[name] = each
     return found
 
 
@@ -222,58 +257,22 @@ def _close_all(modules: Sequence[HostModule]) -> None:
 
 
 def _memory_of(
-    interface: Interface,
-    wanted: str | None,
-    store: wasmtime.Store,
-    linker: wasmtime.Linker | None,
-    hosts: Container[str],
+    interface: Interface, wanted: str | None, imported: wasmtime.Memory | None
 ) -> tuple[str, wasmtime.Memory | None]:
-    """Find which memory a guest's host functions see; make the one that it imports, if nothing else will."""
+    """Find which memory a guest's host functions see: an export's name, or the memory that it imports."""
+    exported = interface.exported_memories
     if wanted is not None:
-        if wanted not in interface.exported_memories:
-            known = interface.exported_memories
+        if wanted not in exported:
             raise LinkError(
                 f"instantiate: memory={wanted!r}, expected one of the guest's: "
-                f"{join_names(known) or 'it exports none'}"
+                f"{join_names(exported) or 'it exports none'}"
             )
         return wanted, None
-    provided: wasmtime.Memory | None = None
-    if linker is not None:
-        for each in interface.memories:
-            if each.module not in hosts:
-                made = wasmtime.Memory(store, each.type)
-                linker.define(store, each.module, each.name, made)
-                provided = provided or made
-    exported = interface.exported_memories
     if "memory" in exported:
         return "memory", None
-    if len(exported) == 1 and provided is None:
+    if len(exported) == 1 and imported is None:
         return exported[0], None
-    return "memory", provided
-
-
-def _check_all(
-    module: wasmtime.Module,
-    interface: Interface,
-    hosts: Mapping[str, HostModule | FunctionModule],
-    linker: wasmtime.Linker,
-    store: wasmtime.Store,
-) -> None:
-    found = mismatches(module, hosts.values())
-    if interface.sources <= hosts.keys() and not found:
-        return
-    for each in interface.imports:
-        if each.module in hosts:
-            continue
-        try:
-            linker.get(store, each.module, each.name)
-        except wasmtime.WasmtimeError:
-            have = ", ".join(sorted(hosts))
-            advice = f"no host module named {each.module!r} was given" + (f" (given: {have})" if have else "")
-            found.append(Mismatch(each.module, each.name, spell_type(each), None, advice))
-    if found:
-        places = "1 place" if len(found) == 1 else f"{len(found)} places"
-        raise LinkError(f"the guest's imports and what it is given disagree in {places}:", found)
+    return "memory", imported
 
 
 def check_engines(
@@ -294,11 +293,16 @@ def check_engines(
 
 
 def mixed(error: wasmtime.WasmtimeError) -> LinkError | None:
-    """Return the error for a module of another engine than its store, or None if wasmtime's error is another one.
+    """Return the error for a module of another engine than its store, or for an import that is of another type than
+    what is given (a memory that is too small, say); None if wasmtime's error is another one.
 
     wasmtime-py's modules do not say which engine is theirs, so wasmtime has to be asked.
     """
-    if not str(error).startswith("cross-`Engine`"):
+    text = str(error)
+    if text.startswith("incompatible import type"):
+        what, _, cause = text.partition("\n\nCaused by:\n")
+        return LinkError(escape_controls(f"instantiate: {what}: {cause.strip()}"))
+    if not text.startswith("cross-`Engine`"):
         return None
     return LinkError(
         "instantiate: a wasmtime.Module of another engine than the one it is to run in, expected one of the same; "
@@ -313,17 +317,6 @@ def own_trap(error: wasmtime.Trap) -> Trap | None:
     except ValueError:
         by_guest = True  # of a code that this wasmtime-py has no name for
     return Trap.of(error) if by_guest and not isinstance(error, Trap) else None
-
-
-def check_unshared(interface: Interface) -> None:
-    """Refuse a guest that imports a memory which threads share: hostmod neither makes such a one nor shows it."""
-    for each in interface.memories:
-        if each.type.is_shared:
-            name = escape_controls(f"{each.module}::{each.name}")
-            raise LinkError(
-                f"instantiate: the guest imports a shared memory ({name}), expected "
-                "an unshared one; compile the guest without threads, or pass linker= with an instance that exports it"
-            )
 
 
 def no_memory(interface: Interface) -> LinkError:

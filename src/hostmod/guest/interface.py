@@ -89,7 +89,7 @@ def _lenient(text: str, params: tuple[str, ...]) -> Callable[[Callable[..., Any]
 class Interface:
     """The imports and exports of a module. It refers to no store, instance or host, and the module keeps it."""
 
-    __slots__ = ("_memories", "_signatures", "exports", "imports", "memories", "sources")
+    __slots__ = ("_memories", "_signatures", "exports", "imports", "memories", "only_functions", "sources")
 
     def __init__(self, module: wasmtime.Module) -> None:
         self.imports = _wasmtime.imports_of(module)
@@ -98,6 +98,8 @@ class Interface:
         """The names of the modules that it imports from."""
         self.memories = tuple(each for each in self.imports if each.kind == "memory")
         """The memories that it imports."""
+        self.only_functions = all(each.kind == "func" for each in self.imports)
+        """Whether all that it imports is functions."""
         self._memories: tuple[str, ...] | None = None
         self._signatures: dict[str, Signature] = {}
 

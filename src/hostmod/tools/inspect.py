@@ -9,7 +9,7 @@ from typing import Any, Literal
 import wasmtime
 
 from hostmod.checks import core_names, core_signature, declared, functions_of, mismatches, name_of
-from hostmod.declaration import find_function
+from hostmod.declaration import Function, find_function
 from hostmod.guest import compile_bytes, new_engine, read
 from hostmod.link import Host
 from hostmod.tools.wasm_binary import MemoryShape, leb, memories, read_name, sections
@@ -153,33 +153,37 @@ def show_memory(memory: MemoryShape) -> str:
 
 
 def _serve(found: Inspection, module: wasmtime.Module, hosts: Sequence[tuple[str, Host]], wasi: bool) -> None:
-    names = {name_of(host): label for label, host in hosts}
-    functions = {name_of(host): functions_of(host) for _, host in hosts}
+    names: dict[str, str] = {}
+    functions: dict[str, dict[str, Function]] = {}
+    for label, host in hosts:
+        name = name_of(host)
+        names[name] = f"{names[name]}, {label}" if name in names else label
+        functions.setdefault(name, {}).update(functions_of(host))
     wrong = {
         (each.module, each.name, each.expected): each
         for each in mismatches(module, [host for _, host in hosts])
     }
     for each in found.imports:
         each.host = names.get(each.module, "")
-        if each.module not in names:
-            if wasi and each.module in WASI:
-                each.status = "wasi"
-            elif each.kind == "memory":  # hostmod.instantiate makes the memory that a guest imports
-                each.status, each.host = "served", "hostmod"
-            else:
-                each.status = "missing"
-                each.advice = f"no host module named {each.module!r} was given"
-            continue
-        key = (
-            each.type if each.kind == "function" else f"a {'func' if each.kind == 'function' else each.kind}"
+        problem = wrong.get(
+            (each.module, each.name, each.type if each.kind == "function" else f"a {each.kind}")
         )
-        problem = wrong.get((each.module, each.name, key))
-        function = find_function(functions[each.module], each.name)
-        if problem is None and function is not None:
-            each.status, each.offered = "served", declared(function)
-        elif problem is not None:
+        function = find_function(functions.get(each.module, {}), each.name)
+        if problem is not None:
             each.status = "missing" if problem.found is None else "mismatch"
             each.offered, each.advice = problem.found or "", problem.advice
+        elif function is not None:
+            each.status, each.offered = "served", declared(function)
+        elif each.kind in ("memory", "table"):  # hostmod.instantiate makes those that nothing provides
+            each.status, each.host = "served", "hostmod"
+        elif wasi and each.module in WASI and each.module not in names:
+            each.status = "wasi"
+        elif each.kind == "function":
+            each.status = "missing"
+            each.advice = f"no host module named {each.module!r} was given"
+        else:
+            each.status = "missing"
+            each.advice = f"a {each.kind}: give it in imports= of hostmod.instantiate"
 
 
 def _read_custom(body: bytes, found: Inspection) -> None:
