@@ -80,7 +80,7 @@ def image(start: int, stop: int) -> bytes:
 
 
 ENDED = ("released memoryview", "used after its call ended")
-"""What is said of a view that has ended while it was made: what interferes let the guest run, and its memory can move."""
+"""What is said of a view that ended while it was made: what interferes let the guest run, and its memory can move."""
 
 
 class Wrong(AssertionError):
