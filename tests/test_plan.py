@@ -15,7 +15,7 @@ from hostmod.plan import (
     Slot,
     bad_value,
     caller_frame,
-    check_host_results,
+    check_host,
     plain_tuple,
     plan_of,
     signature,
@@ -38,7 +38,7 @@ class Vec:
 
 
 def plan(function: Callable[..., Any]) -> Plan:
-    return check_host_results(plan_of(function, "kv", function.__name__, method=False))
+    return check_host(plan_of(function, "kv", function.__name__, method=False))
 
 
 # ------------------------------------------------------------------------------------------------------------- reading
@@ -411,7 +411,7 @@ def test_a_declaration_that_cannot_work_says_where_and_what_to_write(
     function: Callable[..., Any], message: str
 ) -> None:
     with pytest.raises(DeclarationError) as caught:
-        check_host_results(plan_of(function, "kv", getattr(function, "__name__", "f"), method=False))
+        check_host(plan_of(function, "kv", getattr(function, "__name__", "f"), method=False))
     assert str(caught.value) == message
 
 

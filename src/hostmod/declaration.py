@@ -18,7 +18,7 @@ from hostmod.plan import (
     Slot,
     bad_value,
     caller_frame,
-    check_host_results,
+    check_host,
     checked_name,
     plain_tuple,
     plan_of,
@@ -326,9 +326,7 @@ class Declaration:
                 plan = dataclasses.replace(inherited.plan, module=cls.name, errors=cls.errors)
                 yield export, inherited.with_plan(plan)
                 continue
-            plan = check_host_results(
-                plan_of(method, cls.name, export, method=True, errors=cls.errors, frame=frame)
-            )
+            plan = check_host(plan_of(method, cls.name, export, method=True, errors=cls.errors, frame=frame))
             yield export, Function(plan, method)
 
     @classmethod

@@ -26,7 +26,7 @@ from hostmod.declaration import (
     with_out_pointers,
 )
 from hostmod.errors import DeclarationError, ErrnoTable, LinkError, UnboundError, show_value
-from hostmod.plan import caller_frame, check_host_results, checked_name, plan_of
+from hostmod.plan import caller_frame, check_host, checked_name, plan_of
 
 M = TypeVar("M", bound="HostModule")
 
@@ -144,7 +144,7 @@ class FunctionModule:
                 f'write @{self.name}.function("...")',
             )
         plan = plan_of(function, self.name, name, method=False, errors=self._errors, frame=caller_frame(2))
-        self._functions[name] = Function(check_host_results(plan), function, has_self=False)
+        self._functions[name] = Function(check_host(plan), function, has_self=False)
         self._linkages.clear()
         self._agreed.clear()
         return function

@@ -254,12 +254,17 @@ def checked_name(name: str, where: str, expected: str) -> str:
     return name
 
 
-def check_host_results(plan: Plan) -> Plan:
-    """Refuse results that a host function cannot give: what they refer to would need room in the guest's memory."""
+def check_host(plan: Plan) -> Plan:
+    """Refuse what a host function cannot take, or cannot give: a result that would need room in the guest's memory."""
+    for slot in plan.params:
+        if slot.type.parameter:
+            raise DeclarationError(
+                slot.at(plan.where), f"annotated {slot.type}", "a value of its own", slot.type.parameter
+            )
     for slot in plan.results:
         if slot.type.result:
             raise DeclarationError(
-                f"{plan.where} {slot.name}", f"annotated {slot.type}", "a value of its own", slot.type.result
+                slot.at(plan.where), f"annotated {slot.type}", "a value of its own", slot.type.result
             )
     return plan
 

@@ -1,52 +1,32 @@
-"""Copies the arguments of an export into the guest's memory, with the guest's own allocator."""
+"""Copies the arguments of an export into the guest's memory with the guest's own allocator, and brings them back."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-import wasmtime
-
 from hostmod.errors import ConversionError, LinkError
-from hostmod.guest.exports import export_caller
+from hostmod.guest.allocator import Allocator
 from hostmod.guest.guest_memory import GuestMemory
-from hostmod.memory import Memory
+from hostmod.types.directions import ExportMemory
 
 
-class Allocator:
-    """A guest's own allocator: ``malloc(size)`` or ``alloc(size, align)``, ``free(pointer)`` or with the size too."""
-
-    def __init__(self, name: str, store: Any, allocate: wasmtime.Func, free: wasmtime.Func | None) -> None:
-        self.name = name
-        self._allocate = export_caller("allocate", store, allocate)
-        self._free = None if free is None else export_caller("free", store, free)
-        self._takes_align = len(allocate.type(store).params) == 2
-        self._takes_size = free is not None and len(free.type(store).params) == 2
-
-    def allocate(self, size: int, align: int) -> int:
-        offset = self._allocate(size, align) if self._takes_align else self._allocate(size)
-        return int(offset) & 0xFFFFFFFF
-
-    def free(self, offset: int, size: int) -> None:
-        if self._free is not None:
-            if self._takes_size:
-                self._free(offset, size)
-            else:
-                self._free(offset)
-
-
-class Arguments(Memory):
+class Arguments(ExportMemory):
     """The guest's memory while one of its exports is called: arguments are allocated in it, and freed after the call.
 
     Views of results are copies, since nothing says how long the guest leaves them alone.
     """
 
-    __slots__ = ("_allocator", "_made", "_memory", "_where", "failed")
+    __slots__ = ("_allocator", "_back", "_made", "_memory", "_where", "failed", "room")
 
     def __init__(self, memory: GuestMemory | None, allocator: Allocator | None, where: str) -> None:
         self._memory = memory
         self._allocator = allocator
         self._where = where
-        self._made: list[tuple[int, int]] = []
+        self._made: list[tuple[int, int, int]] = []
+        self._back: list[Callable[[], None]] = []
+        self.room: Callable[[], Any] | None = None
+        """What reads the results that the guest has stored through pointers."""
         self.failed: BaseException | None = None
         """What the guest's allocator, or a host function that it called, has raised: no fault of the argument's."""
 
@@ -61,7 +41,7 @@ class Arguments(Memory):
         return memoryview(bytearray(self.read(offset, length)))
 
     def allocate(self, size: int, align: int = 1) -> int:
-        if self._allocator is None:
+        if self._allocator is None or not self._allocator.allocates:
             raise LinkError(
                 f"{self._where}: an argument of {size} bytes needs room in the guest, expected an allocator; export "
                 "malloc and free from it, or name its own: class Guest(GuestModule, allocate='alloc', free='dealloc')"
@@ -79,9 +59,27 @@ class Arguments(Memory):
                 "give the guest more memory, or pass less at once",
             )
             raise self.failed
-        self._made.append((offset, size))
+        self._made.append((offset, size, align))
         self.end(offset, size)
         return offset
+
+    def bring_back(self, after: Callable[[], None]) -> None:
+        self._back.append(after)
+
+    def returned(self) -> None:
+        """Bring back what the guest has written into arguments: it has returned, with an errno or without."""
+        for each in self._back:
+            each()
+
+    def own(self, offset: int, size: int, align: int, where: str) -> None:
+        if self._allocator is None or not self._allocator.frees:
+            raise LinkError(
+                f"{self._where}: {where} has to be freed in the guest, expected an export that frees; export free "
+                "from it, or name its own: class Guest(GuestModule, free='dealloc')"
+            )
+        # What the guest gives back may be an argument of this very call: each is freed once.
+        if offset and all(offset != known for known, _, _ in self._made):
+            self._made.append((offset, size, align))
 
     def free(self, raised: BaseException | None = None) -> None:
         """Free what was allocated. What the guest's `free` raises is not raised in the place of what the call has."""

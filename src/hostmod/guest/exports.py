@@ -86,8 +86,11 @@ class Exports(Mapping[str, Any]):
         self.__dict__[name] = found
         return found
 
-    __eq__ = object.__eq__
-    __hash__ = object.__hash__
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def __hash__(self) -> int:
+        return object.__hash__(self)
 
     def __contains__(self, name: object) -> bool:
         return name in self._interface.exports

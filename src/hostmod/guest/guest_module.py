@@ -6,20 +6,25 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from itertools import islice
 from types import MappingProxyType
-from typing import Any, ClassVar, TypeVar, overload
+from typing import Any, ClassVar, ParamSpec, Protocol, TypeVar, overload
 
 import wasmtime
 
 from hostmod import _wasmtime
 from hostmod._backend import select as backend
-from hostmod.checks import core_signature
-from hostmod.errors import DeclarationError, ExportMismatch, LinkError, Mismatch
-from hostmod.guest.arguments import Allocator, Arguments
+from hostmod.checks import core_names, core_signature
+from hostmod.errors import DeclarationError, ExportMismatch, LinkError, Mismatch, show_value
+from hostmod.guest.allocator import Allocator, Recipe
+from hostmod.guest.arguments import Arguments
 from hostmod.guest.guest_memory import GuestMemory
+from hostmod.guest.instance import Guest
+from hostmod.guest.results import KINDS, Results, RoomType, shaped
 from hostmod.plan import Plan, caller_frame, plan_of
+from hostmod.types.directions import InOutType, OwnedType
 from hostmod.types.references import CallerType
 
 F = TypeVar("F", bound=Callable[..., Any])
+P = ParamSpec("P")
 
 _EXPORT = "__hostmod_export__"
 
@@ -28,18 +33,36 @@ SHOWN = 20
 
 
 @overload
+def export(method: Callable[P, memoryview], /) -> Callable[P, bytes]: ...
+@overload
 def export(method: F, /) -> F: ...
 @overload
-def export(name: str, /) -> Callable[[F], F]: ...
-def export(name: Any, /) -> Any:
-    """Declare a method of a `GuestModule` that stands for an export, of its name or another; its body never runs."""
-    if isinstance(name, str):
-        return lambda method: _mark(method, name)
-    return _mark(name, name.__name__)
+def export(name: str = ..., /, *, results: Results | None = None) -> _Export: ...
+def export(name: Any = None, /, *, results: Results | None = None) -> Any:
+    """Declare a method of a `GuestModule` that stands for an export; its body never runs.
+
+    Args:
+        name: what the guest exports, if that is not the method's name.
+        results: how the export returns them, if not as the class says. See `Results`.
+    """
+    if results is not None and results not in KINDS:
+        raise DeclarationError("@export", f"results={results!r}", f"one of {', '.join(map(repr, KINDS))}")
+    if name is None or isinstance(name, str):
+        return lambda method: _mark(method, name or method.__name__, results)
+    return _mark(name, name.__name__, None)
 
 
-def _mark(method: F, name: str) -> F:
-    setattr(method, _EXPORT, name)
+class _Export(Protocol):
+    """Declares a method: what ``@export("name")`` is to a type checker."""
+
+    @overload
+    def __call__(self, method: Callable[P, memoryview], /) -> Callable[P, bytes]: ...
+    @overload
+    def __call__(self, method: F, /) -> F: ...
+
+
+def _mark(method: F, name: str, results: str | None) -> F:
+    setattr(method, _EXPORT, (name, results))
     return method
 
 
@@ -52,17 +75,27 @@ class GuestModule:
             @export
             def add(self, a: Int32, b: Int32) -> Int32: ...
 
-        calculator = Calculator(store, instance)
+        calculator = Calculator(guest)
 
     Names and signatures are checked when it is made, all at once. Strings, bytes, lists and structs as arguments are
-    copied into the guest for the call, with the guest's own allocator: `allocate` and `free` name the exports that do
-    it (``malloc`` and ``free`` unless said otherwise). `memory` names the export that pointers point into.
+    copied into the guest for the call, with the guest's own allocator, and freed after it. A `Pointer` argument is
+    written back; `InOut` and `Out` bring back other arguments. `Owned` results are read and then freed.
+
+    Class options:
+        memory: the export that pointers point into, if it is not the guest's own memory, or "memory".
+        allocate, free: the exports that allocate and free, ``malloc`` and ``free`` unless said otherwise. They are
+            called with the size (and the alignment, if they take two), and with the pointer (and the size, and the
+            alignment); or as they are written: ``allocate="cabi_realloc(0, 0, align, size)"``,
+            ``allocate="__pin(__new(size, 1))"``, ``free="dealloc(pointer, size)"``.
+        results: how exports return their results: "multi", "packed", "packed-low" or "pointers", see `Results`.
     """
 
     exports: ClassVar[Mapping[str, Plan]] = MappingProxyType({})
     """The plans by method name."""
 
-    _names: ClassVar[tuple[str, str, str]] = ("memory", "malloc", "free")
+    _memory_name: ClassVar[str | None] = None
+    _recipe: ClassVar[Recipe] = Recipe()
+    _results: ClassVar[str] = "multi"
 
     def __init_subclass__(
         cls,
@@ -70,65 +103,95 @@ class GuestModule:
         memory: str | None = None,
         allocate: str | None = None,
         free: str | None = None,
+        results: Results | None = None,
         **options: Any,
     ) -> None:
         super().__init_subclass__(**options)
-        old = cls._names
-        cls._names = (memory or old[0], allocate or old[1], free or old[2])
+        cls._memory_name = memory or cls._memory_name
+        cls._recipe = cls._recipe.changed(allocate, free, cls.__name__)
+        if results is not None:
+            if results not in KINDS:
+                known = ", ".join(map(repr, KINDS))
+                raise DeclarationError(cls.__name__, f"results={results!r}", f"one of {known}")
+            cls._results = results
         found = dict(cls.exports)
         frame = caller_frame(1)
         for attribute, method in vars(cls).items():
-            name = getattr(method, _EXPORT, None)
-            if name is not None:
+            marked = getattr(method, _EXPORT, None)
+            if marked is not None:
+                name, own = marked
                 plan = plan_of(method, cls.__name__, name, method=True, frame=frame)
-                for slot in plan.params:
-                    if isinstance(slot.type, CallerType):
-                        raise DeclarationError(
-                            f"{plan.where}({slot.name})",
-                            "annotated Caller",
-                            "a value",
-                            "only host functions have a caller",
-                        )
-                found[attribute] = plan
+                _check_declared(plan)
+                found[attribute] = shaped(plan, own or cls._results)
         cls.exports = MappingProxyType(found)
 
-    def __init__(self, store: wasmtime.Store, instance: wasmtime.Instance, *, hold_gil: bool = False) -> None:
+    @overload
+    def __init__(self, guest: Guest, /, *, hold_gil: bool = False) -> None: ...
+    @overload
+    def __init__(
+        self, store: wasmtime.Store, instance: wasmtime.Instance, *, hold_gil: bool = False
+    ) -> None: ...
+    def __init__(self, store: Any, instance: Any = None, *, hold_gil: bool = False) -> None:
         """Check the guest, and make the methods call it.
+
+        Args:
+            store: a `Guest`; or the store of an instance.
+            instance: with a store, the instance in it.
+            hold_gil: keep other Python threads from running while the exports do.
 
         Raises:
             LinkError: the instance is of another store. Or with every export that is missing or has another signature,
                 and both signatures of each.
         """
         _wasmtime.verify()
+        cls = type(self)
+        guest = store if isinstance(store, Guest) else None
+        if guest is not None:
+            store, instance = guest.store, guest.instance
+        elif instance is None:
+            raise LinkError(
+                f"{cls.__name__}: {show_value(store, '')} and no instance, expected a guest; "
+                f"write {cls.__name__}(guest), or {cls.__name__}(store, instance)"
+            )
         if not _wasmtime.owns(store, instance._instance):
             raise LinkError(
-                f"{type(self).__name__}: an instance of another store, expected the store that it was made in; "
-                f"write {type(self).__name__}(guest.store, guest.instance)"
+                f"{cls.__name__}: an instance of another store, expected the store that it was made in; "
+                f"write {cls.__name__}(guest), or {cls.__name__}(guest.store, guest.instance)"
             )
         look_up = partial(_wasmtime.export_of, store, instance)
-        functions = {attribute: look_up(plan.name) for attribute, plan in type(self).exports.items()}
-        self._check(store, instance, functions)
-        memory_name, allocate_name, free_name = type(self)._names
-        raw_memory = look_up(memory_name)
-        memory = GuestMemory(store, raw_memory) if isinstance(raw_memory, wasmtime.Memory) else None
-        allocate, free = look_up(allocate_name), look_up(free_name)
-        allocator = (
-            Allocator(allocate_name, store, allocate, free if isinstance(free, wasmtime.Func) else None)
-            if isinstance(allocate, wasmtime.Func)
-            else None
-        )
-        for attribute, plan in type(self).exports.items():
+        functions = {attribute: look_up(plan.name) for attribute, plan in cls.exports.items()}
+        wrong = self._compare(store, instance, functions)
+        allocator = Allocator(cls._recipe, store, look_up, cls.__name__, wrong)
+        if wrong:
+            count = "1 export" if len(wrong) == 1 else f"{len(wrong)} exports"
+            raise LinkError(f"the guest and {cls.__name__} disagree about {count}:", wrong)
+        memory = cls._memory_of(guest, store, look_up)
+        for attribute, plan in cls.exports.items():
             where = plan.where
 
             def new_memory(where: str = where) -> Arguments:
                 return Arguments(memory, allocator, where)
 
-            self.__dict__[attribute] = backend.active.GuestThunk(plan).caller(
-                store, functions[attribute], new_memory, hold_gil
-            )
+            call = backend.active.GuestThunk(plan).caller(store, functions[attribute], new_memory, hold_gil)
+            if plan.params and isinstance(plan.params[-1].type, RoomType):
+                call = _with_room(call, plan)
+            self.__dict__[attribute] = call
 
     @classmethod
-    def _check(cls, store: Any, instance: wasmtime.Instance, functions: Mapping[str, Any]) -> None:
+    def _memory_of(cls, guest: Guest | None, store: Any, look_up: Callable[[str], Any]) -> GuestMemory | None:
+        """Find the memory that pointers point into; None if there is none."""
+        if guest is not None and cls._memory_name is None:
+            try:
+                return guest.memory
+            except LinkError:
+                return None
+        found = look_up(cls._memory_name or "memory")
+        return GuestMemory(store, found) if isinstance(found, wasmtime.Memory) else None
+
+    @classmethod
+    def _compare(
+        cls, store: Any, instance: wasmtime.Instance, functions: Mapping[str, Any]
+    ) -> list[Mismatch]:
         found: list[Mismatch] = []
         known = ""
         for attribute, plan in cls.exports.items():
@@ -136,13 +199,68 @@ class GuestModule:
             if isinstance(function, wasmtime.Func):
                 has = core_signature(function.type(store))
                 if has != plan.signature:
-                    found.append(ExportMismatch(cls.__name__, attribute, plan.signature, has))
+                    advice = _advice(plan, function.type(store))
+                    found.append(ExportMismatch(cls.__name__, attribute, plan.signature, has, advice))
             else:
                 wanted = f"{plan.name}{plan.signature}"
                 known = known or _known(store, instance)
                 found.append(ExportMismatch(cls.__name__, attribute, wanted, None, f"it exports {known}"))
-        if found:
-            raise LinkError(f"the guest and {cls.__name__} disagree about {len(found)} exports:", found)
+        return found
+
+
+def _check_declared(plan: Plan) -> None:
+    """Refuse what only host functions have, and directions that make no sense; DeclarationError."""
+    for slot in plan.params:
+        at = f"{plan.where}({slot.name})"
+        if isinstance(slot.type, CallerType):
+            raise DeclarationError(at, "annotated Caller", "a value", "only host functions have a caller")
+        if isinstance(slot.type, OwnedType):
+            raise DeclarationError(
+                at,
+                f"annotated {slot.type}",
+                "a value",
+                "arguments are freed after the call; Owned is for results",
+            )
+    for slot in plan.results:
+        if isinstance(slot.type, InOutType):
+            raise DeclarationError(
+                f"{plan.where} {slot.name}",
+                f"annotated {slot.type}",
+                "a value",
+                "Out and InOut are for parameters",
+            )
+
+
+def _with_room(call: Callable[..., Any], plan: Plan) -> Callable[..., Any]:
+    """Make a callable of the declared parameters: the pointers to results are passed by hostmod."""
+    count = len(plan.params) - 1
+
+    def export(*arguments: Any) -> Any:
+        if len(arguments) != count:
+            raise TypeError(f"{plan.where} takes {count} arguments, {len(arguments)} given")
+        return call(*arguments, None)
+
+    return export
+
+
+def _advice(plan: Plan, type_: wasmtime.FuncType) -> str:
+    """Say how a guest that returns in another way is declared; empty if that is not what differs."""
+    params, results = core_names(type_.params), core_names(type_.results)
+    wanted = plan.param_types
+    errno = ("i32",) if plan.optional else ()
+    returned = plan.result_types[: len(plan.result_types) - len(errno)]
+    if not returned:
+        return ""
+    if params == wanted and results == ("i64", *errno) and returned == ("i32", "i32"):
+        return 'it packs them in an i64: write @export(results="packed"), or "packed-low"'
+    if results == errno and params == (*wanted, *("i32",) * len(returned)) and len(returned) > 1:
+        return 'it returns through pointers: write @export(results="pointers")'
+    if results == errno and params == ("i32", *wanted):
+        return (
+            "it returns a struct as C does, through a hidden pointer before the parameters: "
+            "write result: Out[Pointer[...]] of a @struct as the first parameter, and -> None"
+        )
+    return ""
 
 
 def _known(store: Any, instance: wasmtime.Instance) -> str:

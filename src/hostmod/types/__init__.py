@@ -5,8 +5,10 @@ To a type checker each is the Python type it stands for: `Int32` is `int`, `Stri
 
 from hostmod.types.base import CoreType, GuestType, resolve
 from hostmod.types.buffers import Array, ArrayType, Bytes, BytesType
+from hostmod.types.directions import InOut, InOutType, Out, OutType, Owned, OwnedType
 from hostmod.types.enums import EnumType, enum
 from hostmod.types.formatting import format
+from hostmod.types.json import Json, JsonType
 from hostmod.types.pointer import List, ListType, NullablePointerType, Pointer, PointerType
 from hostmod.types.references import Caller, CallerType, ExternRef, ExternRefType
 from hostmod.types.results import Error, Optional, resolve_result
@@ -71,16 +73,24 @@ __all__ = [
     "Float64",
     "FloatType",
     "GuestType",
+    "InOut",
+    "InOutType",
     "Int8",
     "Int16",
     "Int32",
     "Int64",
     "IntegerType",
+    "Json",
+    "JsonType",
     "Length",
     "List",
     "ListType",
     "NullablePointerType",
     "Optional",
+    "Out",
+    "OutType",
+    "Owned",
+    "OwnedType",
     "Pointer",
     "PointerType",
     "ScalarType",

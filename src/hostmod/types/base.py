@@ -76,6 +76,8 @@ class GuestType(Generic[T]):
     """What backends decide by. A type that has code of its own for backends says so here."""
     result: str = ""
     """Empty if a host function can return it; else what to write in its place."""
+    parameter: str = ""
+    """Empty if a host function can take it; else what to write in its place."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -338,6 +340,13 @@ def _resolve_annotated(annotation: object, where: str) -> GuestType[Any]:
             "a type that carries a value",
             "Optional and Error are for results only",
         )
+    wraps = [item for item in metadata if hasattr(type(item), "__wrap_guest_type__")]
+    if wraps:
+        rest = [item for item in metadata if item not in wraps]
+        element = resolve(Annotated[(inner, *rest)] if rest else inner, where)
+        for item in wraps:
+            element = item.__wrap_guest_type__(element, where)
+        return element
     for item in metadata:
         if isinstance(item, GuestType):
             return item

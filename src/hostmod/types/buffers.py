@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from struct import Struct
+from struct import error as StructError  # noqa: N812  # as a class
 from types import GenericAlias
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -62,22 +63,34 @@ class BytesType(CoreValuesType[memoryview]):
         offset, length = core_values
         return memory._elements(offset, length * self.step, self.format)
 
-    def store_value(self, memory: Memory, value: memoryview | bytes | bytearray) -> Sequence[CoreValue]:
+    def buffer(self, value: Any) -> memoryview:
+        """Return the bytes of a value as a view of elements of this type; ConversionError for those of another one."""
         try:
             source = memoryview(value)
         except TypeError:
-            raise ConversionError("", show_value(value), f"{self} (bytes, bytearray or memoryview)") from None
-        with source:
-            if source.nbytes % self.step or not source.c_contiguous:
-                raise ConversionError(
-                    "", f"{source.nbytes} bytes", f"{self} (whole elements of {self.step} bytes, contiguous)"
-                )
+            raise ConversionError("", show_value(value), f"{self} ({self.takes})") from None
+        if source.nbytes % self.step or not source.c_contiguous:
+            raise ConversionError(
+                "", f"{source.nbytes} bytes", f"{self} (whole elements of {self.step} bytes, contiguous)"
+            )
+        return source
+
+    takes = "bytes, bytearray or memoryview"
+
+    def store_value(self, memory: Memory, value: memoryview | bytes | bytearray) -> Sequence[CoreValue]:
+        with self.buffer(value) as source:
             offset = memory.allocate(source.nbytes, self.step)
             memory.write(offset, source)
             return offset, source.nbytes // self.step
 
     def show(self, value: memoryview) -> str:
         return show_bytes(value)
+
+
+_KINDS = (
+    dict.fromkeys("bhilqn", "signed") | dict.fromkeys("BHILQN", "unsigned") | {"f": "float", "d": "float"}
+)
+"""What elements of a `struct` format are; with their size, that is all that tells two formats apart."""
 
 
 class ArrayType(BytesType):
@@ -88,6 +101,43 @@ class ArrayType(BytesType):
         self.name = f"Array[{element}]"
         self.format = element.format
         self.step = element.size
+
+    takes = "a buffer of such elements, or a sequence of numbers"
+
+    def buffer(self, value: Any) -> memoryview:
+        try:
+            source = memoryview(value)
+        except TypeError:
+            return self._of_numbers(value)
+        # Bytes without a type of their own are taken as they are; elements have to be of this one.
+        format = source.format.lstrip("@=<") or "B"
+        if format not in ("B", "b", "c") or self.step == 1:
+            kinds = ("B", "c") if self.format == "B" else (self.format,)
+            same = source.itemsize == self.step and (
+                format in kinds
+                or (_KINDS.get(format) == _KINDS[self.format] and not source.format.startswith((">", "!")))
+            )
+            if not same:
+                raise ConversionError(
+                    "",
+                    f"a buffer of {source.format!r} elements of {source.itemsize} bytes",
+                    f"{self} ({self.format!r}, {self.step} bytes)",
+                    "convert it first: array.astype(...)",
+                )
+        source.release()
+        return super().buffer(value)
+
+    def _of_numbers(self, value: Any) -> memoryview:
+        if not isinstance(value, Sequence) or isinstance(value, str):
+            raise ConversionError("", show_value(value), f"{self} ({self.takes})")
+        data = bytearray(len(value) * self.step)
+        layout = Struct(f"<{self.format}")
+        for index, item in enumerate(value):
+            try:
+                layout.pack_into(data, index * self.step, item)
+            except (TypeError, ValueError, OverflowError, StructError):
+                raise ConversionError(f"[{index}]", show_value(item), str(self.element)) from None
+        return memoryview(data)
 
     def show(self, value: memoryview) -> str:
         items = [self.element.show(item) for item in memoryview(value)[:8]]

@@ -313,8 +313,12 @@ class PointerType(CoreValuesType[Any]):
             if not 0 <= value.offset < 2**32:
                 raise ConversionError("", repr(value), "an unsigned 32-bit offset")
             return value.offset
-        offset = memory.allocate(self.element.size, self.element.align)
-        memory.write(offset, value.memory.read(value.offset, self.element.size))
+        size = self.element.size
+        offset = memory.allocate(size, self.element.align)
+        memory.write(offset, value.memory.read(value.offset, size))
+        bring_back = getattr(memory, "bring_back", None)
+        if bring_back is not None:  # an export's argument: what the guest writes there is the caller's
+            bring_back(lambda: value.memory.write(value.offset, memory.read(offset, size)))
         return offset
 
     def show(self, value: Any) -> str:

@@ -473,6 +473,8 @@ def render_guest(plan: Plan, native_guard: bool = False) -> tuple[str, dict[str,
         "    s.trap[0] = 0",
         "    reraise(failure(error, pointer))",
     )
+    if memory:
+        source.add("memory.returned()")
     if plan.optional:
         source.add(f"number = s.{item(plan.errno_index, 'i')}", "if number:", "    raise ErrnoError(number)")
     for position, slot in enumerate(plan.results):
