@@ -26,9 +26,10 @@ TABLE = {
     "_wasmtime": "errors wasmtime",
     "_backend": "errors memory _codegen types plan _wasmtime",
     "checks": "errors plan declaration _wasmtime wasmtime",
-    "link": "errors memory plan declaration _wasmtime _backend checks wasmtime",
+    "exported": "errors types plan _wasmtime _backend wasmtime",
+    "link": "errors memory types plan declaration _wasmtime _backend checks exported wasmtime",
     "untyped": "errors memory types plan declaration",
-    "guest": "errors memory types plan declaration _wasmtime _backend checks link untyped wasmtime",
+    "guest": "errors memory types plan declaration _wasmtime _backend checks exported link untyped wasmtime",
     # What is built on it.
     "observe": "errors types declaration",
     "testing": "errors memory types plan declaration _wasmtime _backend guest observe wasmtime",
@@ -86,7 +87,7 @@ INSIDE = {
         "interface": "",
         "exports": "interface",
         "imports": "interface exports",
-        "allocator": "exports",
+        "allocator": "",
         "arguments": "guest_memory allocator",
         "results": "arguments",
         "instance": "loading guest_memory interface exports imports",
@@ -315,6 +316,7 @@ def test_few_files_of_a_calls_path_know_wasmtime() -> None:
     assert {name for name, allowed in TABLE.items() if "wasmtime" in allowed.split()} - before_running == {
         "errors",  # its Trap is a wasmtime.Trap
         "_wasmtime",
+        "exported",
         "link",
         "guest",
         "testing",

@@ -26,7 +26,11 @@ from hostmod.declaration import (
     with_out_pointers,
 )
 from hostmod.errors import DeclarationError, ErrnoTable, LinkError, UnboundError, show_value
+from hostmod.exported import CallerExports
 from hostmod.plan import caller_frame, check_host, checked_name, plan_of
+from hostmod.types import references
+
+references.exports_of = CallerExports  # a Caller is a guest type: those know nothing of calls
 
 M = TypeVar("M", bound="HostModule")
 

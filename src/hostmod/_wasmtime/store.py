@@ -435,6 +435,7 @@ def close(store: wasmtime.Store, is_finalizing: Callable[[], bool] = sys.is_fina
 def _let_go(store: wasmtime.Store) -> None:
     """Let go of what a closed store kept, and of what its guests referred to."""
     store.__dict__.pop("_hostmod_kept", None)
+    store.__dict__.pop("_hostmod_called", None)
     if externref.dropped:
         externref.drop()
 

@@ -1,6 +1,7 @@
 """Guests: loading one, and calling its exports from Python, typed, through the same plans."""
 
-from hostmod.guest.exports import Exports, export_caller
+from hostmod.exported import export_caller
+from hostmod.guest.exports import Exports
 from hostmod.guest.guest_memory import GuestMemory
 from hostmod.guest.guest_module import GuestModule, export
 from hostmod.guest.instance import Guest, instantiate

@@ -9,7 +9,7 @@ from typing import Any
 import wasmtime
 
 from hostmod.errors import DeclarationError, ExportMismatch, Mismatch
-from hostmod.guest.exports import export_caller
+from hostmod.exported import export_caller
 
 Expression = int | str | tuple[str, tuple[Any, ...]]
 """A number, one of the words, or a call: an export's name, and its arguments."""

@@ -3,34 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import wasmtime
 
 from hostmod import _wasmtime
-from hostmod.errors import LinkError, escape_controls, join_names, store_closed
-from hostmod.guest.interface import Interface, Signature
-
-
-def export_caller(
-    name: str, store: Any, function: wasmtime.Func, hold_gil: bool = False
-) -> Callable[..., Any]:
-    """Make a callable of a guest's function, typed by its own signature.
-
-    i32 and i64 come back signed; unsigned arguments (addresses) are taken too.
-    """
-    _wasmtime.verify()
-    name = escape_controls(name)  # for messages: it is the guest's choice
-    try:
-        if not _wasmtime.owns(store, function._func):
-            raise LinkError(f"{name}: a function of another store, expected the store that it was made in")
-        type_ = function.type(store)
-    except ValueError:
-        raise store_closed(name) from None
-    core_types = _wasmtime.core_names(type_.params), _wasmtime.core_names(type_.results)
-    return Signature(name, core_types).caller(store, function, hold_gil)
-
+from hostmod.errors import LinkError, join_names, store_closed
+from hostmod.guest.interface import Interface
 
 _METHODS = frozenset({"get", "keys", "items", "values"})
 """The methods of mappings that a guest's export of the same name hides."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from itertools import islice
 from types import MappingProxyType
-from typing import Any, ClassVar, ParamSpec, Protocol, TypeVar, overload
+from typing import Any, ClassVar, ParamSpec, Protocol, Self, TypeVar, overload
 
 import wasmtime
 
@@ -21,7 +21,7 @@ from hostmod.guest.instance import Guest
 from hostmod.guest.results import KINDS, Results, RoomType, shaped
 from hostmod.plan import Plan, caller_frame, plan_of
 from hostmod.types.directions import InOutType, OwnedType
-from hostmod.types.references import CallerType
+from hostmod.types.references import Caller, CallerType
 
 F = TypeVar("F", bound=Callable[..., Any])
 P = ParamSpec("P")
@@ -159,13 +159,61 @@ class GuestModule:
                 f"write {cls.__name__}(guest), or {cls.__name__}(guest.store, guest.instance)"
             )
         look_up = partial(_wasmtime.export_of, store, instance)
+
+        def memory() -> GuestMemory | None:
+            if guest is None or cls._memory_name is not None:
+                return _exported_memory(store, look_up(cls._memory_name or "memory"))
+            try:
+                return guest.memory
+            except LinkError:
+                return None
+
+        self._bind(store, look_up, memory, partial(_known, store, instance), hold_gil)
+
+    @classmethod
+    def _of_caller(cls, caller: Caller) -> Self:
+        """Return one of the guest that calls a host function; as in `Caller.guest`."""
+        _wasmtime.verify()
+        raw = caller.raw
+        store = _wasmtime.store.store_of(_wasmtime.context_of(raw))
+        if store is None:
+            raise LinkError(
+                f"{cls.__name__}: a caller in a store that was made before hostmod was imported, "
+                "expected one made after; import hostmod first"
+            )
+        first = next(iter(cls.exports.values()), None)
+        found = None if first is None else caller.get(first.name)
+        memory = caller.get(cls._memory_name or "memory")
+        key = (
+            cls,
+            bytes(found._func) if isinstance(found, wasmtime.Func) else b"",
+            bytes(memory._memory) if isinstance(memory, wasmtime.Memory) else b"",
+        )
+        known: dict[Any, Any] = vars(store).setdefault("_hostmod_called", {})
+        made = known.get(key)
+        if made is None:
+            made = cls.__new__(cls)
+            made._bind(store, caller.get, lambda: _exported_memory(store, memory), lambda: "others", False)
+            known[key] = made
+        return made
+
+    def _bind(
+        self,
+        store: Any,
+        look_up: Callable[[str], Any],
+        memory_of: Callable[[], GuestMemory | None],
+        known: Callable[[], str],
+        hold_gil: bool,
+    ) -> None:
+        """Compare what is declared with what `look_up` finds, and make the methods call it; LinkError."""
+        cls = type(self)
         functions = {attribute: look_up(plan.name) for attribute, plan in cls.exports.items()}
-        wrong = self._compare(store, instance, functions)
+        wrong = self._compare(store, functions, known)
         allocator = Allocator(cls._recipe, store, look_up, cls.__name__, wrong)
         if wrong:
             count = "1 export" if len(wrong) == 1 else f"{len(wrong)} exports"
             raise LinkError(f"the guest and {cls.__name__} disagree about {count}:", wrong)
-        memory = cls._memory_of(guest, store, look_up)
+        memory = memory_of()
         for attribute, plan in cls.exports.items():
             where = plan.where
 
@@ -178,22 +226,9 @@ class GuestModule:
             self.__dict__[attribute] = call
 
     @classmethod
-    def _memory_of(cls, guest: Guest | None, store: Any, look_up: Callable[[str], Any]) -> GuestMemory | None:
-        """Find the memory that pointers point into; None if there is none."""
-        if guest is not None and cls._memory_name is None:
-            try:
-                return guest.memory
-            except LinkError:
-                return None
-        found = look_up(cls._memory_name or "memory")
-        return GuestMemory(store, found) if isinstance(found, wasmtime.Memory) else None
-
-    @classmethod
-    def _compare(
-        cls, store: Any, instance: wasmtime.Instance, functions: Mapping[str, Any]
-    ) -> list[Mismatch]:
+    def _compare(cls, store: Any, functions: Mapping[str, Any], known: Callable[[], str]) -> list[Mismatch]:
         found: list[Mismatch] = []
-        known = ""
+        others = ""
         for attribute, plan in cls.exports.items():
             function = functions[attribute]
             if isinstance(function, wasmtime.Func):
@@ -203,9 +238,13 @@ class GuestModule:
                     found.append(ExportMismatch(cls.__name__, attribute, plan.signature, has, advice))
             else:
                 wanted = f"{plan.name}{plan.signature}"
-                known = known or _known(store, instance)
-                found.append(ExportMismatch(cls.__name__, attribute, wanted, None, f"it exports {known}"))
+                others = others or known()
+                found.append(ExportMismatch(cls.__name__, attribute, wanted, None, f"it exports {others}"))
         return found
+
+
+def _exported_memory(store: Any, found: object) -> GuestMemory | None:
+    return GuestMemory(store, found) if isinstance(found, wasmtime.Memory) else None
 
 
 def _check_declared(plan: Plan) -> None:

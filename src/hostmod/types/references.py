@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from hostmod.errors import StaleMemoryError
 from hostmod.memory import Memory
@@ -12,6 +12,11 @@ from hostmod.types.code import Code, Facts, Packed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    G = TypeVar("G")
+
+exports_of: Callable[[Caller], Any] = NotImplemented
+"""Makes what `Caller.exports` is. `hostmod.exported` sets it."""
 
 
 class ExternRefType(GuestType[Any]):
@@ -49,8 +54,8 @@ ExternRef = Annotated[Any, EXTERNREF]
 class Caller:
     """The guest that is calling: a parameter that takes no core value, anywhere in a signature.
 
-    `memory` is its memory, `get` and ``[]`` its exports, `raw` wasmtime-py's own `wasmtime.Caller`. All of them end
-    with the call.
+    `memory` is its memory, `exports` what it exports, typed; `guest` makes a `GuestModule` of it; `get` and ``[]`` are
+    its exports as wasmtime's, `raw` wasmtime-py's own `wasmtime.Caller`. All of them end with the call.
     """
 
     __slots__ = ("_made", "_make", "memory")
@@ -70,6 +75,19 @@ class Caller:
         if self._made is None:
             self._made = self._make()
         return self._made
+
+    @property
+    def exports(self) -> Any:
+        """What the calling guest exports, as `Guest.exports`: ``caller.exports.malloc(16)``. Also in start functions.
+
+        A name that it does not export is an AttributeError; StaleMemoryError after the call.
+        """
+        return exports_of(self)
+
+    def guest(self, module: type[G]) -> G:
+        """Return a `GuestModule` of the calling guest, made once for each class and guest. Errors as of the class."""
+        found: G = module._of_caller(self)  # type: ignore[attr-defined]  # of GuestModule
+        return found
 
     def get(self, name: str) -> Any:
         """Return what the calling guest exports as `name`, as a wasmtime object, or None."""

@@ -94,8 +94,9 @@ class Place:
 class Stored(Place):
     """A value that becomes core values: what a host function returned, or an argument of a guest's export."""
 
-    def __init__(self, source: Lines, slot: Slot, value: str, where: str, frame: str) -> None:
+    def __init__(self, source: Lines, slot: Slot, value: str, where: str, frame: str, memory: bool) -> None:
         super().__init__(source, slot, value, where, frame)
+        self.memory = "memory" if memory else "None"
         self._slot_name = source.name("slot", slot)
 
     def guarded(self, *lines: str) -> None:
@@ -103,8 +104,8 @@ class Stored(Place):
 
     def store_by(self, function: str) -> None:
         # What failed in the guest's allocator, while an argument was copied into its memory, is not about the value.
-        passing = "memory.failed" if self.frame == "s" else ""
-        line = f"core_values = {function}(memory, {self.value})"
+        passing = "memory.failed" if self.frame == "s" and self.memory == "memory" else ""
+        line = f"core_values = {function}({self.memory}, {self.value})"
         guarded(self.source, [line], self.where, self._slot_name, self.value, passing)
         self.add(
             f"put_core_values({self.frame}, {self.where}, {self._slot_name}, core_values)", "del core_values"
@@ -117,6 +118,7 @@ class Parameter(Place):
     def __init__(self, source: Lines, slot: Slot, value: str, where: str, memory: bool) -> None:
         super().__init__(source, slot, value, where, "f")
         self.in_place = True
+        self.memory = "memory" if memory else "None"
         self._has_memory = memory
 
     def guarded(self, *lines: str) -> None:
@@ -149,11 +151,13 @@ class Parameter(Place):
             )
 
 
-def store_values(source: Lines, slots: Sequence[Slot], names: Sequence[str], where: str, frame: str) -> None:
+def store_values(
+    source: Lines, slots: Sequence[Slot], names: Sequence[str], where: str, frame: str, memory: bool
+) -> None:
     """Add the lines that turn Python values into core values."""
     references: list[str] = []
     for slot, name in zip(slots, names, strict=True):
-        place = Stored(source, slot, name, where, frame)
+        place = Stored(source, slot, name, where, frame, memory)
         slot.type.write_store(place)
         if place.deferred:
             references.append(name)
@@ -263,7 +267,7 @@ def render_host(plan: Plan, fixed_memory: bool = False) -> tuple[str, dict[str, 
         source.add("else:", "    number = 0")
         source.add("if number == 0:")
         source.depth += 1
-        _store_results(source, plan, "f")
+        _store_results(source, plan, "f", memory)
         source.add(f"f.{item(plan.errno_index, 'i')} = 0")
         source.depth -= 1
         source.add("else:")
@@ -276,7 +280,7 @@ def render_host(plan: Plan, fixed_memory: bool = False) -> tuple[str, dict[str, 
         source.depth -= 1
     else:
         source.add(f"result = env[0]({arguments})")
-        _store_results(source, plan, "f")
+        _store_results(source, plan, "f", memory)
     if cleanup:
         source.add(*_ending(plan, memory, views, where, False))
         source.depth -= 1
@@ -378,7 +382,7 @@ def _root_params(source: Lines, plan: Plan) -> None:
         source.add(f"rooted = root_all(context, ({', '.join(raws)},))")
 
 
-def _store_results(source: Lines, plan: Plan, frame: str) -> None:
+def _store_results(source: Lines, plan: Plan, frame: str, memory: bool) -> None:
     """Add the lines that check what a function returned and store it."""
     where = repr(plan.where)
     if not plan.results:
@@ -396,7 +400,7 @@ def _store_results(source: Lines, plan: Plan, frame: str) -> None:
         )
     else:
         names = ["result"]
-    store_values(source, plan.results, names, where, frame)
+    store_values(source, plan.results, names, where, frame, memory)
 
 
 def render_guest(plan: Plan, native_guard: bool = False) -> tuple[str, dict[str, Any]]:
@@ -414,7 +418,7 @@ def render_guest(plan: Plan, native_guard: bool = False) -> tuple[str, dict[str,
     if memory:
         source.add("context_of()", "memory = new_memory()", "try:")
         source.depth += 1
-    store_values(source, plan.params, names, "WHERE", "s")
+    store_values(source, plan.params, names, "WHERE", "s", memory)
     passed = [slot for slot in plan.params if slot.type.facts.reference]
     returned = [item(slot.index, "I") for slot in plan.results if slot.type.facts.reference]
     if passed:
