@@ -10,7 +10,7 @@ import pytest
 import wasmtime
 from kept_views import REACHES, Keeper
 from versions import moves
-from wat import passing
+from wat import passing, run_apart
 
 import hostmod
 from hostmod import ViewEscapedError
@@ -145,3 +145,68 @@ def test_what_is_taken_up_anew_while_it_ends_ends_the_next_time_too() -> None:
     for times in (1, 2):
         store.end_moving(moving, "test")
         assert (window.ended, moving) == (times, {window})
+
+
+@moves
+def test_a_view_is_of_where_the_memory_is_when_making_it_lets_the_guest_grow() -> None:
+    # The first view of a store makes what keeps its memory. On 3.11 that can run Python's collector, and so any code.
+    host = """
+    import gc, sys
+    import wasmtime, hostmod
+    from hostmod import HostModule, function
+    from hostmod.types import Bytes, Caller, Uint32
+
+    GUEST = '''(module (import "host" "look" (func $look (param i32 i32)))
+      (import "host" "show" (func $show))
+      (memory (export "memory") 1) (data (i32.const 8) "abcdefgh")
+      (func (export "grow") (param i32) (result i32) (memory.grow (local.get 0)))
+      (func (export "look") (call $look (i32.const 8) (i32.const 8)))
+      (func (export "show") (call $show)))'''
+
+    class Host(HostModule, name="host"):
+        @function
+        def look(self, data: Bytes) -> None:
+            armed.clear()
+            seen.append(bytes(data))
+
+        @function
+        def show(self, caller: Caller) -> None:
+            memory = caller.memory
+            assert memory.size
+            gc.collect()
+            armed.append(guest)
+            gc.set_threshold(threshold, 1000, 1000)
+            view = memory.view(8, 8)
+            gc.set_threshold(0)
+            armed.clear()
+            seen.append(bytes(view))
+
+    seen, armed = [], []
+    def collected(phase, info):
+        if armed and phase == "stop":
+            armed.pop().exports.grow(100)
+
+    gc.callbacks.append(collected)
+    for name in ("look", "show"):
+        for threshold in range(1, 40):
+            config = wasmtime.Config()
+            config.memory_reservation = config.memory_reservation_for_growth = 0
+            config.memory_guard_size = 65536
+            guest = hostmod.instantiate(GUEST, Host(), engine=wasmtime.Engine(config))
+            call = guest.exports[name]
+            guest.exports.grow(0)
+            gc.collect()
+            if name == "look":
+                armed.append(guest)
+                gc.set_threshold(threshold, 1000, 1000)
+            try:
+                call()
+            except (ValueError, hostmod.StoreBusyError):
+                pass  # it ended while it was made
+            gc.set_threshold(0)
+            armed.clear()
+            guest.close()
+    assert set(seen) == {b"abcdefgh"}, set(seen)
+    print("fine")
+    """
+    assert run_apart(host) == "fine\n"

@@ -1421,8 +1421,8 @@ static bool make_room(Call *call) {
     return true;
 }
 
-/* Hand out `length` bytes of guest memory to Python; they were checked. Returns a new memoryview. */
-static PyObject *hand_out(Call *call, unsigned char *data, Py_ssize_t length, char format, Py_ssize_t step) {
+/* Hand out `length` bytes of guest memory at `offset` to Python; they were checked. Returns a new memoryview. */
+static PyObject *hand_out(Call *call, unsigned char *base, size_t offset, Py_ssize_t length, char format, Py_ssize_t step) {
     if (call->moves && call->entered != entered) {
         refuse(ask(NESTED, "()")); /* its guest runs again, or is about to: what ends before that has ended */
         return NULL;
@@ -1433,8 +1433,11 @@ static PyObject *hand_out(Call *call, unsigned char *data, Py_ssize_t length, ch
     if (guard == NULL)
         return NULL;
     View *view = NULL;
-    if (guard->keeper != NULL || (guard->keeper = PyObject_CallNoArgs(keeper_class)) != NULL)
-        view = view_new(data, length, format, step, guard->keeper);
+    size_t size;
+    /* All that can run Python code comes before the address is asked for, if it may be another one by now. */
+    if ((guard->keeper != NULL || (guard->keeper = PyObject_CallNoArgs(keeper_class)) != NULL) &&
+        (!call->moves || locate(call, &base, &size)))
+        view = view_new(base + offset, length, format, step, guard->keeper);
     Py_DECREF(guard);
     if (view == NULL)
         return NULL;
@@ -1557,7 +1560,7 @@ static PyObject *memory_window(CallMemory *self, PyObject *unused) {
     if (call == NULL || !locate(call, &base, &size))
         return NULL;
     if (self->window == NULL || self->window_size != size || self->window_base != base) {
-        PyObject *window = hand_out(call, base, (Py_ssize_t)size, 'B', 1);
+        PyObject *window = hand_out(call, base, 0, (Py_ssize_t)size, 'B', 1);
         if (window == NULL)
             return NULL;
         Py_XSETREF(self->window, window);
@@ -1629,7 +1632,7 @@ static PyObject *memory_view(CallMemory *self, PyObject *const *arguments, Py_ss
         return memory_by_python(self, "view", arguments, count, names);
     if (!memory_range(self, arguments[0], arguments[1], &base, &at, &many))
         return NULL;
-    return hand_out(self->call, base + at, (Py_ssize_t)many, 'B', 1);
+    return hand_out(self->call, base, at, (Py_ssize_t)many, 'B', 1);
 }
 
 /* view(offset, length) as elements of a format of one letter. */
@@ -1642,7 +1645,7 @@ static PyObject *memory_array(CallMemory *self, PyObject *const *arguments, Py_s
     if (format == NULL)
         return NULL;
     Py_ssize_t step = strchr("bB", format[0]) ? 1 : strchr("hH", format[0]) ? 2 : strchr("iIf", format[0]) ? 4 : 8;
-    return hand_out(self->call, base + at, (Py_ssize_t)many, format[0], step);
+    return hand_out(self->call, base, at, (Py_ssize_t)many, format[0], step);
 }
 
 static PyObject *memory_read(CallMemory *self, PyObject *const *arguments, Py_ssize_t count, PyObject *names) {
@@ -2027,7 +2030,7 @@ static PyObject *load_param(Call *call, Slot *slot) {
             return NULL;
         if (offset + length > size)
             return fault(offset, length, size);
-        return hand_out(call, base + offset, (Py_ssize_t)length, slot->format, slot->step);
+        return hand_out(call, base, (size_t)offset, (Py_ssize_t)length, slot->format, slot->step);
     }
     case OP_NULLABLE:
         if (raw->u32 == 0)
