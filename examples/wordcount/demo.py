@@ -76,7 +76,7 @@ class Outcome(NamedTuple):
 def count_words(text: bytes, kv: Kv, *, top: int = 10) -> Outcome:
     """Hand the text to a new guest, piece by piece; the guest prints the `top` words of the store."""
     with hostmod.instantiate(compile_guest(), kv, console) as guest:
-        words = WordCount(guest.store, guest.instance)
+        words = WordCount(guest)
         buffer, size = words.buffer(), words.piece_size()
         for start in range(0, len(text), size):
             piece = text[start : start + size]
