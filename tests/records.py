@@ -1,4 +1,4 @@
-"""Structs that the tests of them share."""
+"""Structs, and an object, that tests share."""
 
 from __future__ import annotations
 
@@ -55,3 +55,13 @@ class Wide:
     """More values than generated code unpacks one by one."""
 
     numbers: Annotated[list[Uint32], Length(100)]
+
+
+class Thing:
+    """An object whose name is the same in every process, unlike that of a plain one."""
+
+    def __repr__(self) -> str:
+        return "a thing"
+
+
+THING = Thing()
