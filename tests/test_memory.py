@@ -373,3 +373,28 @@ def test_what_is_no_number_of_bytes_is_refused(number: Any) -> None:
     ):
         with pytest.raises(TypeError, match="cannot be interpreted as an integer"):
             access()
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "values", "outside"),
+    [("int8", 1, (-128, 127), 128), ("uint8", 1, (0, 255), -1), ("int16", 2, (-(2**15), 2**15 - 1), 2**15),
+     ("uint16", 2, (0, 2**16 - 1), 2**16), ("int32", 4, (-(2**31), 2**31 - 1), 2**31),
+     ("uint32", 4, (0, 2**32 - 1), -1),
+     ("int64", 8, (-(2**63), 2**63 - 1), 2**63), ("uint64", 8, (0, 2**64 - 1), 2**64),
+     ("float32", 4, (0.5, -0.25), 1e39), ("float64", 8, (0.1, -1e300), "1")],
+)  # fmt: skip
+def test_each_scalar_is_read_as_it_was_written(
+    name: str, size: int, values: tuple[Any, ...], outside: Any
+) -> None:
+    memory = FixedSizeMemory(1)
+    read, write = getattr(memory, f"read_{name}"), getattr(memory, f"write_{name}")
+    for value in values:
+        write(len(memory) - size, value)
+        assert read(len(memory) - size) == value
+        with pytest.raises(SegmentationFault):
+            read(len(memory) - size + 1)
+        with pytest.raises(SegmentationFault):
+            write(-1, value)
+    with pytest.raises((struct.error, OverflowError)):
+        write(0, outside)
+    assert memory.read(0, 8) == bytes(8)

@@ -11,7 +11,7 @@ from guards import GUARD, START, content, guarded
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hostmod.errors import ConversionError, DeclarationError, SegmentationFault
+from hostmod.errors import ConversionError, DeclarationError, InvalidStringError, SegmentationFault
 from hostmod.memory import FixedSizeMemory, Memory
 from hostmod.types.base import resolve
 from hostmod.types.pointer import List, NullablePointerType, Pointer
@@ -494,3 +494,17 @@ def test_an_index_of_thousands_of_digits_is_out_of_range() -> None:
         SegmentationFault, match="segmentation fault: an int of 16613 bits bytes at offset 0x0"
     ):
         items.pointer.slice(10**5000)
+
+
+def test_bytes_and_text_are_read_and_written_at_a_pointer() -> None:
+    memory = FixedSizeMemory(1)
+    pointer = Pointer[Uint8](memory, 16)
+    pointer.write("grüß\0dich".encode())
+    assert pointer.read(3) == b"gr\xc3"
+    assert (pointer.text(), pointer.text(2), (pointer + 7).text(4)) == ("grüß", "gr", "dich")
+    with pytest.raises(InvalidStringError, match="offset 0x10"):
+        pointer.text(3)
+    end = Pointer[Uint8](memory, len(memory))
+    for use in (lambda: end.read(1), lambda: end.write(b"x"), lambda: end.text(1), end.text):
+        with pytest.raises(SegmentationFault):
+            use()

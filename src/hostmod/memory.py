@@ -213,9 +213,21 @@ class Memory:
     def _get(self, layout: Struct, offset: int) -> Any:
         return self.unpack(layout, offset)[0]
 
+    def read_int8(self, offset: int) -> int:
+        """Read 1 byte as a signed integer, -128 to 127."""
+        return self._get(_INT8, offset)  # type: ignore[no-any-return]  # struct's result is Any
+
     def read_uint8(self, offset: int) -> int:
-        """Read 1 byte, 0 to 255."""
+        """Read 1 byte as an unsigned integer, 0 to 255."""
         return self._get(_UINT8, offset)  # type: ignore[no-any-return]  # struct's result is Any
+
+    def read_int16(self, offset: int) -> int:
+        """Read 2 bytes as a signed integer."""
+        return self._get(_INT16, offset)  # type: ignore[no-any-return]  # struct's result is Any
+
+    def read_uint16(self, offset: int) -> int:
+        """Read 2 bytes as an unsigned integer."""
+        return self._get(_UINT16, offset)  # type: ignore[no-any-return]  # struct's result is Any
 
     def read_int32(self, offset: int) -> int:
         """Read 4 bytes as a signed integer."""
@@ -225,13 +237,37 @@ class Memory:
         """Read 4 bytes as an unsigned integer."""
         return self._get(_UINT32, offset)  # type: ignore[no-any-return]  # struct's result is Any
 
+    def read_int64(self, offset: int) -> int:
+        """Read 8 bytes as a signed integer."""
+        return self._get(_INT64, offset)  # type: ignore[no-any-return]  # struct's result is Any
+
     def read_uint64(self, offset: int) -> int:
         """Read 8 bytes as an unsigned integer."""
         return self._get(_UINT64, offset)  # type: ignore[no-any-return]  # struct's result is Any
 
+    def read_float32(self, offset: int) -> float:
+        """Read 4 bytes as a float."""
+        return self._get(_FLOAT32, offset)  # type: ignore[no-any-return]  # struct's result is Any
+
+    def read_float64(self, offset: int) -> float:
+        """Read 8 bytes as a float."""
+        return self._get(_FLOAT64, offset)  # type: ignore[no-any-return]  # struct's result is Any
+
+    def write_int8(self, offset: int, value: int) -> None:
+        """Write 1 byte as a signed integer, -128 to 127; struct.error if it does not fit."""
+        self.pack(_INT8, offset, value)
+
     def write_uint8(self, offset: int, value: int) -> None:
-        """Write 1 byte, 0 to 255; struct.error if it is not."""
+        """Write 1 byte as an unsigned integer, 0 to 255; struct.error if it does not fit."""
         self.pack(_UINT8, offset, value)
+
+    def write_int16(self, offset: int, value: int) -> None:
+        """Write 2 bytes as a signed integer; struct.error if it does not fit."""
+        self.pack(_INT16, offset, value)
+
+    def write_uint16(self, offset: int, value: int) -> None:
+        """Write 2 bytes as an unsigned integer; struct.error if it does not fit."""
+        self.pack(_UINT16, offset, value)
 
     def write_int32(self, offset: int, value: int) -> None:
         """Write 4 bytes as a signed integer; struct.error if it does not fit."""
@@ -241,15 +277,33 @@ class Memory:
         """Write 4 bytes as an unsigned integer; struct.error if it does not fit."""
         self.pack(_UINT32, offset, value)
 
+    def write_int64(self, offset: int, value: int) -> None:
+        """Write 8 bytes as a signed integer; struct.error if it does not fit."""
+        self.pack(_INT64, offset, value)
+
     def write_uint64(self, offset: int, value: int) -> None:
         """Write 8 bytes as an unsigned integer; struct.error if it does not fit."""
         self.pack(_UINT64, offset, value)
 
+    def write_float32(self, offset: int, value: float) -> None:
+        """Write 4 bytes as a float; OverflowError if it is out of range."""
+        self.pack(_FLOAT32, offset, value)
 
+    def write_float64(self, offset: int, value: float) -> None:
+        """Write 8 bytes as a float; struct.error if it is no number."""
+        self.pack(_FLOAT64, offset, value)
+
+
+_INT8 = Struct("<b")
 _UINT8 = Struct("<B")
+_INT16 = Struct("<h")
+_UINT16 = Struct("<H")
 _INT32 = Struct("<i")
 _UINT32 = Struct("<I")
+_INT64 = Struct("<q")
 _UINT64 = Struct("<Q")
+_FLOAT32 = Struct("<f")
+_FLOAT64 = Struct("<d")
 
 
 class NewMemory(Memory):

@@ -9,7 +9,7 @@ from operator import index as exact
 from struct import Struct
 from typing import Any, Generic, TypeVar, overload
 
-from hostmod.errors import ConversionError, DeclarationError, HostmodError, show_value
+from hostmod.errors import ConversionError, DeclarationError, HostmodError, InvalidStringError, show_value
 from hostmod.memory import FixedSizeMemory, Memory
 from hostmod.types.base import CoreValue, CoreValuesType, GuestType, describe, resolve_object
 from hostmod.types.code import Code, Facts, Packed
@@ -112,6 +112,29 @@ class Pointer(Generic[T]):
     def store(self, value: T) -> None:
         """Write the object; on SegmentationFault or ConversionError nothing was written."""
         self.type.store_object(self.memory, self.offset, value)
+
+    def read(self, length: int) -> bytes:
+        """Copy `length` bytes from here on; SegmentationFault if they are not wholly inside the memory."""
+        return self.memory.read(self.offset, length)
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Write all of `data` from here on, or nothing; SegmentationFault as in `read`."""
+        self.memory.write(self.offset, data)
+
+    def text(self, length: int | None = None) -> str:
+        """Read text in UTF-8 from here on: `length` bytes, or all before the next NUL byte.
+
+        Raises:
+            SegmentationFault: it is not wholly inside the memory, or there is no NUL.
+            InvalidStringError: it is no UTF-8.
+        """
+        if length is None:
+            length = self.memory.find(0, self.offset) - self.offset
+        data = self.memory.read(self.offset, length)
+        try:
+            return data.decode()
+        except UnicodeDecodeError as error:
+            raise InvalidStringError(self.offset, data, f"{error.reason} at byte {error.start}") from None
 
     def __getitem__(self, index: int) -> T:
         """Read the `index`-th object after this one; SegmentationFault as in `load`."""
