@@ -14,6 +14,7 @@ from wat import passing, run_apart
 import hostmod
 from hostmod import HostModule, function
 from hostmod._wasmtime import stack
+from hostmod._wasmtime.store import Orphan
 from hostmod.guest import export_caller
 from hostmod.types import Bytes, Caller, ExternRef, Int32, Pointer, String, Uint32
 
@@ -462,3 +463,59 @@ def test_calls_of_every_kind_leave_nothing_behind() -> None:
     grown, objects = map(int, run_apart(CALLS, str(rounds)).split())
     assert grown < 2 << 20, f"{grown / rounds:.0f} bytes a round"
     assert objects < 200
+
+
+@pytest.mark.parametrize("closed", [False, True])
+@pytest.mark.parametrize("first", ["the reader", "the guest"])
+def test_a_finalizer_in_the_same_cycle_may_read_a_view_that_is_still_there(first: str, closed: bool) -> None:
+    host = f"""
+    import gc, hostmod
+
+    class Reader:
+        def __del__(self):
+            seen.append(bytes(self.view))
+
+    seen = []
+    gc.disable()
+    for _ in range(3):
+        reader = Reader() if {first!r} == "the reader" else None
+        guest = hostmod.instantiate('(module (memory (export "memory") 1) (data (i32.const 8) "abcdefgh"))')
+        view = guest.memory.view(8, 8)
+        reader = reader or Reader()
+        reader.guest, reader.view, guest.store.reader = guest, view, reader
+        if {closed}:
+            guest.close()
+            guest.store.reader = reader
+        del guest, view, reader
+        gc.collect()
+    print(seen == [b"abcdefgh"] * 3)
+    """
+    assert run_apart(host) == "True\n"
+
+
+def test_what_deletes_a_closed_store_is_none_of_the_collector_s_business() -> None:
+    # Its finalizer runs when it is deallocated then, after those of all that is collected with it.
+    class Last(Orphan):
+        __slots__ = ()
+
+        def __del__(self) -> None:  # type: ignore[override]  # it deletes nothing
+            gone.append(int(self))
+
+    gone: list[int] = []
+    assert not gc.is_tracked(Last(1 << 40))
+
+    class First:
+        last: Any
+        me: Any
+
+        def __del__(self) -> None:
+            gone.append(0)
+
+    last = Last(1 << 41)
+    gone.clear()
+    first = First()
+    first.last, first.me = last, first
+    del last
+    del first
+    gc.collect()
+    assert gone == [0, 1 << 41]

@@ -15,7 +15,7 @@ import types
 import weakref
 from collections.abc import Callable
 from threading import get_ident
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, Self
 
 import wasmtime
 from wasmtime import _ffi as ffi
@@ -55,20 +55,46 @@ class Shows(Protocol):
         ...
 
 
+_store_pointer: Any = ctypes.POINTER(ffi.wasmtime_store_t)
+
+_untrack = ctypes.pythonapi.PyObject_GC_UnTrack
+_untrack.argtypes = [ctypes.py_object]
+_untrack.restype = None
+
+
+class Orphan(int):
+    """The address of a wasmtime_store_t that nobody else has any more: it goes with this.
+
+    Python's collector is told to leave it alone, so that in a cycle that it collects this finalizer runs after all
+    others, of which one may still read the store's memory. Source: CPython's C API, PyObject_GC_UnTrack.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, address: int) -> Self:
+        made = super().__new__(cls, address)
+        _untrack(made)
+        return made
+
+    def __del__(
+        self, delete: Callable[[Any], None] = ffi.wasmtime_store_delete, type_: Any = _store_pointer
+    ) -> None:
+        if not sys.is_finalizing():
+            delete(ctypes.cast(int(self), type_))
+            if externref.dropped:
+                externref.drop()
+
+    uninterruptible_entry(__del__)  # type: ignore[arg-type]  # a function
+
+
 class Keeper:
     """Keeps the memory of a store. Whatever shows that memory to Python refers to it.
 
     A store that closes while something does leaves what is to be deleted here, for when the last of them goes.
     """
 
-    pointer: Any = None
+    store: Orphan | None = None
     """The wasmtime_store_t, once its store is closed."""
-
-    def __del__(self, delete: Callable[[Any], None] = ffi.wasmtime_store_delete) -> None:
-        if self.pointer is not None and not sys.is_finalizing():
-            delete(self.pointer)
-            if externref.dropped:
-                externref.drop()
 
 
 _NOBODY = (0,)
@@ -427,7 +453,7 @@ def close(store: wasmtime.Store, is_finalizing: Callable[[], bool] = sys.is_fina
     if keeper is None:
         original_close(store)
     else:
-        keeper.pointer = store._consume()
+        keeper.store = Orphan(ctypes.addressof(store._consume().contents))
     del keeper, entered
     _let_go(store)
 
