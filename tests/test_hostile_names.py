@@ -92,7 +92,9 @@ STRANGE = [
 ]
 
 
-@pytest.mark.parametrize("text", STRANGE, ids=["a module", "a function", "a memory that threads share", "a global"])
+@pytest.mark.parametrize(
+    "text", STRANGE, ids=["a module", "a function", "a memory that threads share", "a global"]
+)
 def test_a_link_error_shows_them_on_their_line(text: str) -> None:
     with pytest.raises(LinkError) as caught:
         hostmod.instantiate(text, Host())
