@@ -804,8 +804,8 @@ class Case:
                 raise
             return
         except hostmod.ViewEscapedError:
-            if PURE and self.way in FRAMES:
-                return
+            if PURE and self.way in (*FRAMES, "a signal"):
+                return  # a handler that takes views while a call ends can have one reported that nobody keeps
             if not self.ever_kept and not (self.moves and self.way != "nothing"):
                 raise
             return
