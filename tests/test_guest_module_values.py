@@ -469,3 +469,29 @@ def test_a_guest_that_imports_its_memory_is_called_with_strings() -> None:
 
     with hostmod.instantiate(text) as guest:
         assert Taking(guest).take("A") == 65
+
+
+def test_lists_of_what_lies_elsewhere_have_no_direction() -> None:
+    # Every item could be the whole memory: a guest would choose how much its host allocates.
+    for annotation in (Owned[List[String]], InOut[List[Bytes]], Out[List[Pointer[Stat]]]):
+        with pytest.raises(DeclarationError, match="a list of numbers, or of structs of numbers"):
+
+            class Wrong(GuestModule):  # pyright: ignore[reportUnusedClass]  # it is refused
+                @export
+                def f(self, value: annotation) -> None: ...  # type: ignore[valid-type]  # each of several
+
+
+def test_an_address_of_another_memory_is_not_passed_as_one_of_the_guest_s() -> None:
+    @struct
+    class Named:
+        text: String
+
+    class Takes(GuestModule):
+        @export("fill")
+        def f(self, at: Pointer[Named], n: Uint32) -> None: ...
+
+    with hostmod.instantiate(GUEST) as guest:
+        with pytest.raises(ConversionError, match="an address means nothing in another memory"):
+            Takes(guest).f(Pointer.new(Named), 0)
+        Takes(guest).f(Pointer[Named](guest.memory, 64), 0)
+        assert guest.exports.live() == 0

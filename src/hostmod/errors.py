@@ -1,7 +1,7 @@
 """Every exception that hostmod raises, and every message.
 
 Messages read ``where: found, expected; what to write``. Exceptions carry their facts as fields and render them in
-``__str__``; the class says whose doing it is: `DeclarationError` the author's of the host module, `LinkError` guest and
+``__str__``; the class says whose error it is: `DeclarationError` the author's of the host module, `LinkError` guest and
 host disagree, `SegmentationFault` and `InvalidStringError` the guest's, `ConversionError` a value that does not fit its
 guest type, `InternalError` ours.
 """

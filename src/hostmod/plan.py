@@ -105,7 +105,9 @@ def bad_value(where: str, slot: Slot, value: object, cause: BaseException) -> Co
 
 def bad_none(where: str, value: object) -> ConversionError:
     """Return the error for a function without results that returned one."""
-    return ConversionError(f"{where} result", show_value(value), "None", "annotate what it returns")
+    return ConversionError(
+        f"{where} result", show_value(value), "None", "return nothing, or annotate what it returns"
+    )
 
 
 def bad_tuple(where: str, value: object, length: int) -> ConversionError:

@@ -83,13 +83,14 @@ class Arguments(ExportMemory):
 
     def free(self, raised: BaseException | None = None) -> None:
         """Free what was allocated. What the guest's `free` raises is not raised in the place of what the call has."""
-        if self._allocator is not None:
-            while self._made:
-                try:
-                    self._allocator.free(*self._made.pop())
-                except Exception:
-                    if raised is None:
-                        raise
+        failed: Exception | None = None
+        while self._allocator is not None and self._made:
+            try:
+                self._allocator.free(*self._made.pop())
+            except Exception as error:
+                failed = failed or error
+        if failed is not None and raised is None:
+            raise failed
 
     def __eq__(self, other: object) -> bool:
         return self is other or (self._memory is not None and self._memory == other)

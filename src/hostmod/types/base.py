@@ -76,6 +76,8 @@ class GuestType(Generic[T]):
     """What backends decide by. A type that has code of its own for backends says so here."""
     result: str = ""
     """Empty if a host function can return it; else what to write in its place."""
+    refers: ClassVar[bool] = False
+    """Whether its bytes in memory are an address, and so mean nothing in another memory."""
     parameter: str = ""
     """Empty if a host function can take it; else what to write in its place."""
 

@@ -47,6 +47,7 @@ class BytesType(CoreValuesType[memoryview]):
     facts = Facts(known=True, memory=False, in_place=True, view=True)
     format = "B"
     step = 1
+    refers = True
     result = "take an out: Bytes parameter, write into it and return the length: the guest owns its memory"
 
     def packed(self) -> Packed:

@@ -10,7 +10,7 @@ from hostmod.memory import Memory
 from hostmod.types.base import CoreValue, GuestType
 from hostmod.types.buffers import BytesType
 from hostmod.types.code import Facts
-from hostmod.types.pointer import List, ListType, Pointer, PointerType
+from hostmod.types.pointer import List, ListType, Pointer, PointerType, holds_addresses
 from hostmod.types.text import CStringType, StringType
 
 T = TypeVar("T")
@@ -184,6 +184,14 @@ class Direction:
                 f"annotated {self._name}[{element}]",
                 f"one of {known} in the brackets",
                 _WRITE[self._name],
+            )
+        if isinstance(element, ListType) and holds_addresses(element.element):
+            # Each of a million items could be the same sixteen megabytes; and nobody would free what they refer to.
+            raise DeclarationError(
+                where,
+                f"annotated {self._name}[{element}]",
+                "a list of numbers, or of structs of numbers",
+                f"{element.element} lies elsewhere in the guest; write Owned[Json[...]] for a result of more",
             )
         return self._make(element)
 

@@ -42,6 +42,7 @@ class JsonType(CoreValuesType[Any]):
     size = 8
     align = 4
     owned_as = StringType
+    refers = True
     result = "take an out: Bytes parameter, write json.dumps(...).encode() into it and return the length"
 
     def __init__(self, target: Any) -> None:

@@ -303,6 +303,7 @@ class PointerType(CoreValuesType[Any]):
     size = 4
     align = 4
     facts = Facts(known=True)
+    refers = True
 
     def __init__(self, element: GuestType[Any]) -> None:
         self.element = element
@@ -336,6 +337,13 @@ class PointerType(CoreValuesType[Any]):
             if not 0 <= value.offset < 2**32:
                 raise ConversionError("", repr(value), "an unsigned 32-bit offset")
             return value.offset
+        if holds_addresses(self.element):
+            raise ConversionError(
+                "",
+                f"{value!r} into another memory, of a type that holds addresses",
+                f"{self} into the guest's memory",
+                "an address means nothing in another memory: use numbers for them, or Pointer(guest.memory, offset)",
+            )
         size = self.element.size
         offset = memory.allocate(size, self.element.align)
         memory.write(offset, value.memory.read(value.offset, size))
@@ -349,6 +357,17 @@ class PointerType(CoreValuesType[Any]):
             return f"&{self.element.show(value.load())}"
         except HostmodError:
             return f"0x{value.offset:x} (unreadable)"
+
+
+def holds_addresses(type_: GuestType[Any]) -> bool:
+    """Tell if an object of a type refers to others by their addresses, itself or in a field."""
+    fields = getattr(type_, "fields", None)
+    if fields is not None:
+        return any(holds_addresses(field.type) for field in fields)
+    element = getattr(type_, "element", None)
+    if isinstance(element, GuestType) and not type_.core:  # a fixed array
+        return holds_addresses(element)
+    return type_.refers
 
 
 class NullablePointerType(PointerType):
@@ -383,6 +402,7 @@ class ListType(CoreValuesType[Any]):
     size = 8
     align = 4
     facts = Facts(known=True)
+    refers = True
 
     def __init__(self, element: GuestType[Any]) -> None:
         self.element = element

@@ -35,6 +35,7 @@ class _TextType(CoreValuesType[str]):
     """What `String` and `CString` share."""
 
     result = "take an out: Bytes parameter, write into it and return the length: the guest owns its memory"
+    refers = True
 
     def __init__(self, errors: str = "strict") -> None:
         self.errors = errors
